@@ -1,0 +1,175 @@
+"""The policy of a repository: `orchestrate.toml`, strict, with the defaults of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from tickets.documents import Strict, read_toml, validate
+from tickets.model import Argv, FilledLine, Glob, Seconds, TicketLimits
+
+POLICY_FILE = "orchestrate.toml"
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Project(Strict):
+    name: Name = "project"
+    target: FilledLine = "main"
+
+
+class StateSection(Strict):
+    dir: Glob = ".orchestrate"
+    database_url: str = ""
+    worktrees: str = ""
+
+
+class Planning(Strict):
+    lead: Name = "recipes"
+    max_tickets: PositiveInt = 10
+    on_ambiguity: Literal["ask", "default", "refuse"] = "default"
+
+
+class Dispatch(Strict):
+    parallel: int = Field(default=3, ge=1, le=64)
+    attempts: int = Field(default=3, ge=1, le=20)
+    timeout_s: Seconds = 1800.0
+
+
+class Agent(Strict):
+    kind: Literal["command", "claude", "codex", "acp", "recipes", "scripted"]
+    command: tuple[FilledLine, ...] = ()
+    """For `command`: the program with its arguments."""
+    script: str = ""
+    """For `scripted`: the YAML file with the script, relative to the repository's root."""
+    max_usd: float | None = Field(default=None, ge=0)
+    env: tuple[Name, ...] = ()
+    """Names of environment variables that are handed on; nothing else is."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "command" and not self.command:
+            raise ValueError("`command` with the program to start, for an agent of kind command")
+        if self.kind == "scripted" and not self.script:
+            raise ValueError("`script` with the YAML file to play, for an agent of kind scripted")
+        return self
+
+
+class Worktree(Strict):
+    setup: tuple[Argv, ...] = ()
+    copy_: tuple[Glob, ...] = Field(default=(), alias="copy")
+    link: tuple[Glob, ...] = ()
+    python: Literal["auto", "shared", "own"] = "auto"
+
+
+class Sandbox(Strict):
+    mode: Literal["auto", "bubblewrap", "landlock", "none"] = "auto"
+    network: tuple[str, ...] = ("127.0.0.1",)
+    disk_mib: PositiveInt = 2048
+    """How much one attempt may write in all."""
+
+
+class ScopePolicy(Strict):
+    deny: tuple[Glob, ...] = (POLICY_FILE, ".github/**", ".ci/**", "**/*.lock")
+    shared_interfaces: tuple[Glob, ...] = ()
+
+
+class Limits(Strict):
+    file_lines: int = Field(default=200, ge=1)
+    function_lines: int = Field(default=30, ge=1)
+    complexity: int = Field(default=10, ge=1)
+    nesting: int = Field(default=3, ge=1)
+    parameters: int = Field(default=6, ge=0)
+    changed_files: int = Field(default=12, ge=0)
+    changed_lines: int = Field(default=600, ge=0)
+    generated: tuple[Glob, ...] = ()
+    """Files whose lines are not counted, besides those that say `@generated` in their first five lines."""
+
+    def tightened(self, ticket: TicketLimits) -> Limits:
+        """Apply what the ticket tightens; widening needs a grant and is not applied here."""
+        asked = ticket.model_dump(exclude_none=True)
+        return self.model_copy(update={name: min(value, getattr(self, name)) for name, value in asked.items()})
+
+    def widened_by(self, ticket: TicketLimits) -> dict[str, int]:
+        asked = ticket.model_dump(exclude_none=True)
+        return {name: value for name, value in asked.items() if value > getattr(self, name)}
+
+
+class TestPolicy(Strict):
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    run: tuple[FilledLine, ...] = ("python", "-m", "pytest")
+    """Empty for a repository that has no tests and says so."""
+    timeout_s: Seconds = 900.0
+    junit: str = ""
+    """Where a runner other than pytest writes its JUnit XML, relative to the root."""
+
+
+class Check(Strict):
+    name: Name
+    run: Argv
+    timeout_s: Seconds = 120.0
+
+
+class CostPolicy(Strict):
+    auto_below_usd: float = Field(default=5.0, ge=0)
+    stop_from_usd: float = Field(default=20.0, ge=0)
+    day_cap_usd: float = Field(default=20.0, ge=0)
+    rates: Glob = "rates.toml"
+    max_age_days: PositiveInt = 90
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.stop_from_usd < self.auto_below_usd:
+            raise ValueError(f"stop_from_usd of at least auto_below_usd ({self.auto_below_usd}), not {self.stop_from_usd}")
+        return self
+
+
+def _embedded() -> dict[Name, Agent]:
+    return {"recipes": Agent(kind="recipes")}
+
+
+class Policy(Strict):
+    version: Literal[1] = 1
+    project: Project = Project()
+    state: StateSection = StateSection()
+    planning: Planning = Planning()
+    dispatch: Dispatch = Dispatch()
+    agents: dict[Name, Agent] = Field(default_factory=_embedded)
+    roles: dict[Name, Name] = {}
+    """Which agent plays a role; the lead's agent where a role is not named."""
+    worktree: Worktree = Worktree()
+    sandbox: Sandbox = Sandbox()
+    scope: ScopePolicy = ScopePolicy()
+    limits: Limits = Limits()
+    tests: TestPolicy = TestPolicy()
+    checks: tuple[Check, ...] = ()
+    cost: CostPolicy = CostPolicy()
+
+    @model_validator(mode="after")
+    def _agents_exist(self) -> Self:
+        named = {"planning.lead": self.planning.lead, **{f"roles.{role}": name for role, name in self.roles.items()}}
+        for key, name in named.items():
+            if name not in self.agents and name != "recipes":
+                raise ValueError(f"{key} to name one of [agents.*] ({', '.join(sorted(self.agents))}), not {name!r}")
+        names = [check.name for check in self.checks]
+        if doubles := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"[[checks]] with a name of their own, not {', '.join(sorted(doubles))} twice")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def agent(self, name: str) -> Agent:
+        return self.agents.get(name) or Agent(kind="recipes")
+
+    def agent_for(self, role: str) -> str:
+        """Name the agent that plays the role; `lead` is set under [planning]."""
+        return self.planning.lead if role == "lead" else self.roles.get(role, self.planning.lead)
+
+
+def read_policy(text: str, name: str = POLICY_FILE) -> Policy:
+    """Read the configuration; raise FileError with file, line, key and expectation for all that is wrong."""
+    return validate(Policy, read_toml(text, name))

@@ -1,0 +1,204 @@
+"""The complete change set: what an attempt did, computed by the harness against the recorded base commit."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from tickets.globs import matches
+from worktrees import files
+from worktrees.checkout import Checkout, archive_ref, stamps_of
+from worktrees.ignored import Ignored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from worktrees.git import Entry, Repository
+
+Kind = Literal["added", "modified", "deleted", "renamed", "mode", "symlink", "submodule", "special", "git", "byproduct", "outside"]
+LANDS: frozenset[str] = frozenset({"added", "modified", "deleted", "renamed", "mode", "symlink", "submodule"})
+SUBMODULE, SYMLINK = "160000", "120000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    path: str
+    kind: Kind
+    """`byproduct` is new and ignored by git at the base, `special` is neither file nor link, `git` a planted
+    repository, `outside` was written outside the tree. None of these four lands; all are evidence."""
+    added: int = 0
+    deleted: int = 0
+    """Lines; 0 for binary files."""
+    old_path: str = ""
+    """Where a renamed file came from."""
+    binary: bool = False
+    note: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that the change touches: a rename also deletes."""
+        return (self.path, self.old_path) if self.old_path else (self.path,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeSet:
+    base: str
+    commit: str
+    """The commit that would land: the base and what may be taken of the attempt."""
+    tree: str
+    changes: tuple[Change, ...]
+
+    @cached_property
+    def landing(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.kind in LANDS)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ChangeSet:
+        return cls(**{**data, "changes": tuple(Change(**change) for change in data["changes"])})
+
+
+def between(repository: Repository, base: str, commit: str, evidence: Iterable[Change] = ()) -> ChangeSet:
+    """Compare two commits; `evidence` are changes that are not in the commit."""
+    raw = repository.plumb("diff-tree", "-r", "-M", "--raw", "--numstat", "-z", "--no-commit-id", base, commit).out
+    changes = (*_parsed(raw), *evidence)
+    ordered = tuple(sorted(changes, key=lambda change: change.path))
+    return ChangeSet(base=base, commit=commit, tree=repository.tree(commit), changes=ordered)
+
+
+def _parsed(raw: bytes) -> Iterator[Change]:
+    fields = iter(os.fsdecode(raw).split("\0"))
+    kinds: dict[str, tuple[Kind, str]] = {}
+    for field in fields:
+        if field.startswith(":"):
+            old_mode, new_mode, _, _, status = field[1:].split(" ")
+            old_path = next(fields) if status[0] in "RC" else ""
+            kinds[next(fields)] = (_kind(old_mode, new_mode, status[0]), old_path if status[0] == "R" else "")
+        elif field:
+            added, deleted, path = field.split("\t", 2)
+            if not path:
+                next(fields)
+                path = next(fields)
+            kind, old_path = kinds[path]
+            binary = added == "-"
+            counts = {"added": 0 if binary else int(added), "deleted": 0 if binary else int(deleted)}
+            yield Change(path=path, kind=kind, old_path=old_path, binary=binary, **counts)
+
+
+def _kind(old_mode: str, new_mode: str, status: str) -> Kind:
+    modes = {old_mode, new_mode}
+    if SUBMODULE in modes:
+        return "submodule"
+    if SYMLINK in modes:
+        return "symlink"
+    named: dict[str, Kind] = {"A": "added", "C": "added", "D": "deleted", "R": "renamed"}
+    if status in named:
+        return named[status]
+    return "modified" if old_mode == new_mode else "mode"
+
+
+# capturing an attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Survey:
+    """What stands in the tree, sorted by what becomes of it."""
+
+    taken: tuple[files.Found, ...]
+    byproducts: tuple[files.Found, ...]
+    refused: tuple[Change, ...]
+    deleted: tuple[str, ...]
+
+
+def capture(repository: Repository, spec: Checkout, *, claims: Sequence[str], outside: Iterable[Change] = ()) -> ChangeSet:
+    """Archive everything the attempt wrote and give its change set; repeating it gives the same.
+
+    `claims` are the globs of the ticket's scope: what they name is taken even where git ignores it.
+    """
+    survey = _survey(repository, spec, claims)
+    archive, commit = _import(repository, spec, survey)
+    if repository.commit(archive_ref(spec)) is None:
+        repository.move(archive_ref(spec), new=archive, old=None, reason=f"attempt {spec.attempt} of {spec.ticket}")
+    dropped = (Change(path=found.path, kind="byproduct", note="ignored by git at the base; kept in the archive") for found in survey.byproducts)
+    return between(repository, spec.base, commit, (*survey.refused, *dropped, *outside))
+
+
+def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _Survey:
+    base = {entry.path: entry for entry in repository.entries(spec.base)}
+    start = base if spec.start == spec.base else {entry.path: entry for entry in repository.entries(spec.start)}
+    stamps, ignored = stamps_of(repository, spec), Ignored(repository, spec.base, base)
+    algorithm = "sha1" if len(spec.base) == 40 else "sha256"  # noqa: PLR2004 - hex digits of the two id formats
+    taken, byproducts, refused, seen = [], [], [], set[str]()
+    for found in files.walk(spec.path):
+        seen.add(found.path)
+        untouched = stamps.get(found.path) == found.stamp
+        if untouched and (found.path not in start or start[found.path] == base.get(found.path)):
+            continue  # as it was written, or brought along by `copy`, `link` and `setup`
+        if reason := _refusal(found, base):
+            refused.append(reason)
+        elif _same(spec, found, base.get(found.path), algorithm):
+            continue
+        elif found.path not in base and ignored(found.path) and not matches(found.path, claims):
+            byproducts.append(found)
+        else:
+            taken.append(found)
+    deleted = tuple(path for path, entry in base.items() if path not in seen and entry.mode != SUBMODULE)
+    return _Survey(taken=tuple(taken), byproducts=tuple(byproducts), refused=tuple(refused), deleted=deleted)
+
+
+def _refusal(found: files.Found, base: dict[str, Entry]) -> Change | None:
+    """Say why a thing in the tree can never be taken, whatever the scope says."""
+    parts = PurePosixPath(found.path).parts
+    if any(part.lower() == ".git" for part in parts):
+        return Change(path=found.path, kind="git", note="a git repository or its files inside the tree")
+    if found.special:
+        return Change(path=found.path, kind="special", note=f"{found.mode}: neither a regular file nor a symlink")
+    if found.mode != SYMLINK and found.links > 1:
+        return Change(path=found.path, kind="special", note="a hard link: its content may belong to another file")
+    for depth in range(1, len(parts)):
+        entry = base.get("/".join(parts[:depth]))
+        if entry and entry.mode == SUBMODULE:
+            return Change(path=found.path, kind="submodule", note=f"inside the submodule {entry.path}")
+    return None
+
+
+def _same(spec: Checkout, found: files.Found, entry: Entry | None, algorithm: str) -> bool:
+    if entry is None or entry.mode != found.mode:
+        return False
+    return files.blob_id(spec.path, found, algorithm) == entry.oid
+
+
+def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[str, str]:
+    """Write two commits on the base in one go: all that was written, and what may be taken of it."""
+    identity = repository.identity()
+    who = f"{identity.name} <{identity.email}> {int(time.time())} +0000"
+    marks = repository.state / "checkouts" / f"{spec.ticket}-{spec.attempt}.marks"
+    ref = f"refs/scratch/{spec.ticket}/{spec.attempt}"
+    lines: list[bytes] = []
+    everything = (*survey.taken, *survey.byproducts)
+    for mark, found in enumerate(everything, 10):
+        data = files.content(spec.path, found)
+        lines.append(b"blob\nmark :%d\ndata %d\n%s\n" % (mark, len(data), data))
+    for mark, what, count in ((1, "all that was written", len(everything)), (2, "what may be taken", len(survey.taken))):
+        message = f"{spec.ticket} attempt {spec.attempt}: {what}\n".encode()
+        head = f"commit {ref}\nmark :{mark}\ncommitter {who}\n".encode()
+        lines.append(head + b"data %d\n%s" % (len(message), message) + f"from {spec.base}\n".encode())
+        lines += [b"D %s\n" % _quoted(path) for path in survey.deleted]
+        lines += [b"M %s :%d %s\n" % (f.mode.encode(), m, _quoted(f.path)) for m, f in enumerate(everything[:count], 10)]
+        lines.append(b"\n")
+    repository.plumb("fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin=b"".join(lines))
+    ids = dict(line.split() for line in marks.read_text().splitlines())
+    marks.unlink()
+    return ids[":1"], ids[":2"]
+
+
+def _quoted(path: str) -> bytes:
+    raw = os.fsencode(path)
+    body = b"".join(b"\\%03o" % byte if byte < 0x20 or byte in b'"\\' else bytes([byte]) for byte in raw)  # noqa: PLR2004 - controls
+    return b'"%s"' % body

@@ -1,0 +1,46 @@
+"""What git ignores, judged by the `.gitignore` files of the base commit: an agent's own ones have no say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pathspec import GitIgnoreSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worktrees.git import Repository
+
+TOOL_CACHES = (
+    "__pycache__/",
+    "*.py[cod]",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".hypothesis/",
+    ".coverage",
+    ".coverage.*",
+    ".DS_Store",
+)
+"""Left behind by tools that agents are asked to run, ignored by the repository or not."""
+
+
+class Ignored:
+    def __init__(self, repository: Repository, base: str, paths: Iterable[str]) -> None:
+        self._caches = GitIgnoreSpec.from_lines(TOOL_CACHES)
+        self._specs: dict[str, GitIgnoreSpec] = {}
+        for path in paths:
+            if PurePosixPath(path).name == ".gitignore":
+                text = os.fsdecode(repository.read(base, path) or b"")
+                self._specs[str(PurePosixPath(path).parent)] = GitIgnoreSpec.from_lines(text.splitlines())
+
+    def __call__(self, path: str) -> bool:
+        """Say whether git would ignore the path at the base; the deepest `.gitignore` that has an opinion wins."""
+        for folder in PurePosixPath(path).parents:
+            spec = self._specs.get(str(folder))
+            verdict = spec.check_file(str(PurePosixPath(path).relative_to(folder))).include if spec else None
+            if verdict is not None:
+                return verdict
+        return self._caches.match_file(path)

@@ -1,0 +1,268 @@
+"""Starts one process tree, keeps its output, ends all of it, and tells what happened.
+
+A stand-alone script of the standard library: `python -I -S supervisor.py <orders fd> <result fd>`. The orders are one
+line of JSON; the pipe then stays open, and its end means that the harness is gone or wants to stop: everything dies.
+Fd 0 becomes the standard input of the tree. One thread only: a tree tied to a thread would die with that thread.
+"""
+# ruff: noqa: PTH100, PTH113, PTH116, PTH118, PTH120, PTH123  # pathlib costs 7 ms at every start
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+import time
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
+
+TYPE_CHECKING = False  # importing typing costs 3 ms at every start
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from worktrees import landlock, watching
+else:
+
+    def _beside(name: str) -> ModuleType:
+        """Load the neighbour of this file: -I keeps its folder off the path, and with it every module of a tree."""
+        module = ModuleType(name)
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+        SourceFileLoader(name, path).exec_module(module)
+        return module
+
+    landlock, watching = _beside("landlock"), _beside("watching")
+
+GRACE = 0.1  # seconds that children of an ended program have to end by themselves
+STUBBORN = 10.0  # seconds after which a process that survives SIGKILL (a dead network disk, another user) is reported
+_SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
+_DEFAULT = (*watching.STOPS, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT)  # Python ignores two
+
+
+class NotStartedError(Exception):
+    """One sentence for a person: why there is no program, and what was expected."""
+
+
+# ---- the child: from fork to exec
+
+
+def become(orders: dict[str, Any], output: int) -> None:
+    """Turn this forked child into the program; returns never, raises NotStartedError."""
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for number in _DEFAULT:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _limit(orders["file_bytes"])
+    _enter(orders["cwd"])
+    program = _find(orders["command"][0], orders["env"])
+    _confine(orders)
+    try:
+        os.execve(program, orders["command"], orders["env"])  # noqa: S606  # a list, no shell: that is the point
+    except (OSError, ValueError) as error:
+        raise NotStartedError(_explain(program, error)) from error
+
+
+def _limit(file_bytes: int | None) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if file_bytes is not None:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        bound = file_bytes if hard == resource.RLIM_INFINITY else min(file_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bound, bound))
+    if sys.platform == "linux":
+        _prctl(_SET_PDEATHSIG, signal.SIGKILL)  # should somebody kill the supervisor, the program goes with it
+
+
+def _enter(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        raise NotStartedError(f"the working folder '{cwd}' can not be entered: {error.strerror}") from error
+
+
+def _find(name: str, env: dict[str, str]) -> str:
+    """Path of the program. Relative entries of PATH are skipped: the tree could plant a `git` in its own folder."""
+    if "/" in name:
+        return _runnable(name)
+    path = env.get("PATH", os.defpath)
+    for folder in filter(os.path.isabs, path.split(os.pathsep)):
+        candidate = os.path.join(folder, name)
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            return candidate
+    raise NotStartedError(f"program '{name}' was not found on PATH ({path})")
+
+
+def _runnable(path: str) -> str:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise NotStartedError(f"program '{path}' can not be run: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise NotStartedError(f"program '{path}' is {kind}; an executable file was expected")
+    if not os.access(path, os.X_OK):
+        raise NotStartedError(f"program '{path}' is not executable (chmod +x was expected)")
+    return path
+
+
+def _confine(orders: dict[str, Any]) -> None:
+    if orders["level"] == "none":
+        return
+    try:
+        landlock.restrict(orders["rules"], network=orders["network"])
+    except OSError as error:
+        raise NotStartedError(f"the confinement could not be set up, so nothing was started: {error}") from error
+
+
+def _explain(program: str, error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return f"program '{program}' was given arguments or an environment that no program can take: {error}"
+    known = {
+        errno.ENOENT: "names an interpreter that does not exist in its first line",
+        errno.ENOEXEC: "has no format this system runs; a binary or a first line with #! was expected",
+        errno.EACCES: "or its interpreter may not be run here, or lies outside what its confinement lets it read",
+    }
+    return f"program '{program}' {known.get(error.errno or 0, f'could not be started: {error.strerror}')}"
+
+
+# ---- the supervisor
+
+
+def start(orders: dict[str, Any], output: int) -> int:
+    """Pid of the started program."""
+    trouble, report = os.pipe()  # closed by exec
+    pid = os.fork()
+    if pid == 0:
+        _in_child(orders, output, report)
+    os.close(report)
+    with open(trouble, "rb") as file:
+        reason = file.read().decode(errors="replace")
+    if reason:
+        os.waitpid(pid, 0)
+        raise NotStartedError(reason)
+    return pid
+
+
+def _in_child(orders: dict[str, Any], output: int, report: int) -> None:
+    try:
+        become(orders, output)
+    except Exception as error:  # noqa: BLE001  # the edge of a process: the parent tells it
+        plain = isinstance(error, NotStartedError)
+        os.write(report, (str(error) if plain else f"the start failed: {error!r}").encode(errors="replace"))
+    finally:
+        os._exit(127)
+
+
+def supervise(orders: dict[str, Any], channel: int) -> dict[str, Any]:
+    reaper = sys.platform == "linux" and _prctl(_SET_CHILD_SUBREAPER, 1) == 0
+    output = watching.Output(orders["log"], orders["output_bytes"])
+    source, sink = os.pipe()
+    pump = watching.Pump(source, output, channel)
+    disk = watching.Disk(orders["write"], orders["disk_bytes"])
+    begun = time.monotonic()
+    try:
+        tree = watching.Tree(start(orders, sink), reaper=reaper)
+    except NotStartedError as error:
+        output.close()
+        return {"ending": "not-started", "reason": str(error), **_printed(output)}
+    os.close(sink)
+    ending, reason = _watch(tree, pump, disk, timeout=orders["timeout_s"])
+    _end_main(tree, pump, patience=0.0 if ending == "interrupted" else orders["patience_s"])
+    seconds = time.monotonic() - begun
+    survivors, left = _end_rest(tree, pump)
+    pump.drain()
+    output.close()
+    reason = f"{reason}; {left} processes could not be ended".removeprefix("; ") if left else reason
+    measured = {"exit": tree.status, "seconds": seconds, "survivors": survivors, "confinement": orders["level"]}
+    return {"ending": ending, "reason": reason, **measured, **_printed(output)}
+
+
+def _printed(output: watching.Output) -> dict[str, Any]:
+    return {"output_sha256": output.digest.hexdigest(), "output_bytes": output.total}
+
+
+def _watch(tree: watching.Tree, pump: watching.Pump, disk: watching.Disk, *, timeout: float) -> tuple[str, str]:
+    """Stay until the program ended or has to: how, and why."""
+    deadline = time.monotonic() + timeout
+    while True:
+        tree.reap()
+        if tree.status is not None:
+            return "exited", ""
+        if pump.stopped:
+            return "interrupted", pump.stopped
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return "timeout", f"it was still running after {timeout:g} seconds, its limit"
+        if full := disk.breach():
+            return "disk", full
+        pump.turn(min(left, disk.pause()))
+
+
+def _end_main(tree: watching.Tree, pump: watching.Pump, *, patience: float) -> None:
+    """SIGTERM to its group, then SIGKILL; nothing to do when it ended by itself."""
+    if tree.status is None and patience:
+        tree.ask()
+        _until(lambda: tree.status is not None or bool(pump.stopped), tree, pump, seconds=patience)
+    if tree.status is None:
+        tree.kill_main()
+        _until(lambda: tree.status is not None, tree, pump, seconds=STUBBORN)
+
+
+def _end_rest(tree: watching.Tree, pump: watching.Pump) -> tuple[int, int]:
+    """How many were alive and ended by us, and how many live on in spite of it."""
+    if not pump.stopped:
+        _until(lambda: bool(pump.stopped), tree, pump, seconds=GRACE)
+    hit: set[int] = set()
+    limit = time.monotonic() + STUBBORN
+    while not tree.reap() and time.monotonic() < limit:
+        hit |= tree.kill()
+        pump.turn(0.001)
+    return len(hit), 0 if tree.reap() else len(tree.kill())
+
+
+def _until(done: Callable[[], bool], tree: watching.Tree, pump: watching.Pump, *, seconds: float) -> None:
+    """Go on listening until `done`, until nobody is left, or until the time is up."""
+    limit = time.monotonic() + seconds
+    while not tree.reap() and not done() and (left := limit - time.monotonic()) > 0:
+        pump.turn(min(left, 0.01))
+
+
+def _prctl(option: int, value: int) -> int:
+    return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0))
+
+
+def _order_line(channel: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        data = os.read(channel, watching.CHUNK)
+        if not data:
+            return b""
+        line += data
+    return line
+
+
+def main() -> None:
+    channel, result = int(sys.argv[1]), int(sys.argv[2])
+    os.set_inheritable(channel, False)
+    os.set_inheritable(result, False)
+    line = _order_line(channel)
+    if not line:
+        return  # the harness ended before it had said what to do
+    try:
+        answer = supervise(json.loads(line), channel)
+    except Exception as error:  # noqa: BLE001  # the edge of a process: nobody but the harness can be told
+        answer = {"ending": "interrupted", "reason": f"the supervisor failed: {error!r}"}
+        watching.end_all()
+    try:
+        os.write(result, json.dumps(answer).encode())
+    except BrokenPipeError:
+        return  # the harness is gone, and so is the tree by now
+
+
+if __name__ == "__main__":
+    main()
