@@ -1,0 +1,1 @@
+"""Hands that change a worktree: roles, briefs and drivers."""

@@ -1,0 +1,1 @@
+"""The flow, the command line and the merge train: the only package that knows the others."""

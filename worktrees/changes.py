@@ -185,8 +185,8 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
     for mark, found in enumerate(everything, 10):
         data = files.content(spec.path, found)
         lines.append(b"blob\nmark :%d\ndata %d\n%s\n" % (mark, len(data), data))
-    for mark, what, count in ((1, "all that was written", len(everything)), (2, "what may be taken", len(survey.taken))):
-        message = f"{spec.ticket} attempt {spec.attempt}: {what}\n".encode()
+    for mark, what, count in ((1, "all that was written", len(everything)), (2, "what may land", len(survey.taken))):
+        message = f"{spec.subject}\n\n{spec.ticket} attempt {spec.attempt}, {what}\n".encode()
         head = f"commit {ref}\nmark :{mark}\ncommitter {who}\n".encode()
         lines.append(head + b"data %d\n%s" % (len(message), message) + f"from {spec.base}\n".encode())
         lines += [b"D %s\n" % _quoted(path) for path in survey.deleted]

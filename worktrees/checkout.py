@@ -37,6 +37,8 @@ class Checkout:
     """The recorded base commit; every change is computed against it."""
     start: str
     """The commit whose tree was written: the base, or what the attempt before left."""
+    subject: str
+    """What commits of this attempt say in their first line."""
     path: Path
     home: Path
     """HOME and TMPDIR of the agent stand below; not part of the tree."""

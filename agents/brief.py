@@ -1,0 +1,59 @@
+"""Briefs: what an agent is told, rendered from the ticket and from the rules that will judge it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jinja2 import Environment
+
+    from agents.protocol import Facts
+    from tickets.model import Ticket
+
+SHOWN_PATHS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """The rule text of one gate, rendered with the ticket's own values."""
+
+    name: str
+    text: str
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("agents", "roles"),
+        undefined=StrictUndefined,  # an undefined name is a defect of ours, not an empty line in a brief
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Markdown for agents, not HTML for a browser
+    )
+
+
+def render(role: str, **values: Any) -> str:
+    return _templates().get_template(f"{role}.md.j2").render(**values)
+
+
+def roles() -> list[str]:
+    """List the built-in roles."""
+    return sorted(name.removesuffix(".md.j2") for name in _templates().list_templates())
+
+
+def for_ticket(ticket: Ticket, *, rules: Sequence[Rule], evidence: str = "") -> str:
+    """Render the brief of an attempt. Every role is played by the executor's text until it has one of its own."""
+    role = ticket.role if ticket.role in roles() else "executor"
+    return render(role, ticket=ticket, rules=[rule for rule in rules if rule.text], evidence=evidence)
+
+
+def for_lead(request: str, facts: Facts) -> str:
+    shown = facts.paths[:SHOWN_PATHS]
+    return render("lead", request=request, facts=facts, paths=shown, left_out=len(facts.paths) - len(shown))

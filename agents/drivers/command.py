@@ -1,0 +1,96 @@
+"""`command`: any program that reads a brief on standard input and changes the files around it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.protocol import Assignment, Bench, Ending, Outcome, PlanningTask, Probe
+from tickets.errors import InputError, SignalboxError
+from worktrees.process import Bounds, Launch, Receipt, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPORT_BYTES = 1 << 20
+"""A report is read up to this size; more is no report."""
+_ENDINGS: dict[str, Ending] = {"timeout": "timeout", "disk": "disk", "interrupted": "interrupted", "not-started": "not-started"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandDriver:
+    name: str
+    command: tuple[str, ...]
+    root: Path
+    """The repository: a program with a `/` in its name is looked up from here."""
+    kind: str = "command"
+    runs_foreign_code: bool = True
+
+    def probe(self) -> Probe:
+        found = shutil.which(self._argv()[0])
+        return Probe(ready=found is not None, detail=found or f"{self.command[0]!r} is neither on the PATH nor an executable file")
+
+    def plan(self, task: PlanningTask) -> str:
+        answer = task.bench.desk / "plan.yaml"
+        receipt = self._run(task.bench, task.brief, {"ORCHESTRATE_REPORT": str(answer), "ORCHESTRATE_REQUEST": task.request})
+        if receipt.ending == "not-started":
+            raise InputError(f"agents.{self.name}: {receipt.reason}")
+        if receipt.ending != "exited" or receipt.exit != 0:
+            raise SignalboxError(f"the lead {self.name} gave no plan: {_reason(receipt)}; its output is in {receipt.log}")
+        return _read(answer) or _read(Path(receipt.log)) or ""
+
+    def work(self, assignment: Assignment) -> Outcome:
+        desk = assignment.bench.desk
+        ticket, report = desk / "ticket.json", desk / "report.md"
+        ticket.write_text(assignment.ticket.model_dump_json(indent=2), encoding="utf-8")
+        variables = {
+            "ORCHESTRATE_TICKET": str(ticket),
+            "ORCHESTRATE_REPORT": str(report),
+            "ORCHESTRATE_ATTEMPT": str(assignment.attempt),
+        }
+        receipt = self._run(assignment.bench, assignment.brief, variables)
+        return outcome_of(receipt, report=_read(report) or _read(Path(receipt.log)))
+
+    def _argv(self) -> tuple[str, ...]:
+        program = self.command[0]
+        inside = self.root / program
+        return (str(inside), *self.command[1:]) if "/" in program and inside.exists() else self.command
+
+    def _run(self, bench: Bench, brief: str, variables: Mapping[str, str]) -> Receipt:
+        return launch(bench, self._argv(), brief=brief, variables=variables)
+
+
+def launch(bench: Bench, command: tuple[str, ...], *, brief: str, variables: Mapping[str, str]) -> Receipt:
+    """Start a program on the bench with the brief on its standard input, and wait for the end of all it started."""
+    paper = bench.desk / "brief.md"
+    paper.write_text(brief, encoding="utf-8")
+    environment = {**bench.variables, "ORCHESTRATE_BRIEF": str(paper), **variables}
+    what = Launch(command=command, cwd=bench.tree, env=environment, confinement=bench.confinement, stdin=brief.encode())
+    return run(what, log=bench.log, bounds=Bounds(timeout_s=bench.timeout_s, disk_bytes=bench.disk_bytes))
+
+
+def outcome_of(receipt: Receipt, *, report: str | None) -> Outcome:
+    done = receipt.ending == "exited" and receipt.exit == 0
+    return Outcome(
+        ending="done" if done else _ENDINGS.get(receipt.ending, "failed"),
+        reason="" if done else _reason(receipt),
+        report=report,
+        transcript=receipt.log,
+        seconds=receipt.seconds,
+        sandbox=receipt.confinement,
+        survivors=receipt.survivors,
+    )
+
+
+def _reason(receipt: Receipt) -> str:
+    return receipt.reason or f"the agent ended with exit code {receipt.exit}"
+
+
+def _read(path: Path) -> str | None:
+    """Read what an agent wrote for us: a regular file of bearable size, or nothing."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return stream.read(REPORT_BYTES).decode(errors="replace").strip() or None

@@ -1,0 +1,1 @@
+"""The embedded agent's knowledge: one module for each recipe."""

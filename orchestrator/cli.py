@@ -1,0 +1,219 @@
+"""The commands of `orchestrate` and their options. Each imports what it needs when it runs: `--help` stays quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    help="Coding agents under rules that are real: tickets, isolated trees, gates, a merge train, memory.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+tickets = typer.Typer(help="Ticket files by hand.", no_args_is_help=True, rich_markup_mode=None)
+worktrees = typer.Typer(help="Live checkouts.", no_args_is_help=True, rich_markup_mode=None)
+memory = typer.Typer(help="What the project learned.", no_args_is_help=True, rich_markup_mode=None)
+agents = typer.Typer(help="Roles and drivers.", no_args_is_help=True, rich_markup_mode=None)
+for name, group in (("tickets", tickets), ("worktrees", worktrees), ("memory", memory), ("agents", agents)):
+    app.add_typer(group, name=name)
+
+Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="the current folder")]
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
+Here = Path()
+
+
+@app.command()
+def feature(
+    words: Annotated[Optional[str], typer.Argument(help="What is wanted, in words.", metavar="WORDS")] = None,  # noqa: UP045 - typer reads it at run time
+    plan: Annotated[Optional[Path], typer.Option(help="Take the tickets from this plan or ticket file.")] = None,  # noqa: UP045 - see above
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after the validated plan.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept what the policy lets a person accept beforehand.")] = False,
+    parallel: Annotated[Optional[int], typer.Option(min=1, max=64, help="Tickets at work side by side.")] = None,  # noqa: UP045 - see above
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Plan, dispatch, gate, land, summarise."""
+    from orchestrator.commands.features import Asked, feature as run
+
+    return run(repo, Asked(words=words, plan=plan, dry_run=dry_run, yes=yes, parallel=parallel), json=json)
+
+
+@app.command()
+def resume(feature: Annotated[Optional[str], typer.Argument(metavar="[F]")] = None, repo: Repo = Here, json: Json = False) -> int:  # noqa: UP045 - typer reads it at run time
+    """Carry on whatever was interrupted."""
+    from orchestrator.commands.features import resume as run
+
+    return run(repo, feature, json=json)
+
+
+@app.command()
+def status(
+    which: Annotated[Optional[str], typer.Argument(metavar="[F or T]")] = None,  # noqa: UP045 - typer reads it at run time
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever something changes, until Ctrl-C.")] = False,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Where everything is, what it waits for, what it has spent."""
+    from orchestrator.commands.looking import status as run
+
+    return run(repo, which, watch=watch, json=json)
+
+
+@app.command()
+def gate(
+    worktree: Annotated[Path, typer.Option(help="The tree to judge.", show_default="here")] = Here,
+    base: Annotated[Optional[str], typer.Option(help="Judge against this revision.", show_default="merge base with the target")] = None,  # noqa: UP045 - typer reads it at run time
+    ticket: Annotated[Optional[str], typer.Option(help="Ticket id or ticket file to judge by.")] = None,  # noqa: UP045 - see above
+    json: Json = False,
+    repo: Repo = Here,
+) -> int:
+    """Run the gates now on a tree."""
+    from orchestrator.commands.gating import gate as run
+
+    return run(repo, worktree, base=base, ticket=ticket, json=json)
+
+
+@app.command()
+def report(
+    ticket: Annotated[str, typer.Argument(metavar="T")],
+    form: Annotated[str, typer.Option("--format", help="text, md or json")] = "text",
+    attempt: Annotated[Optional[int], typer.Option(min=1, help="Which attempt.", show_default="the last one")] = None,  # noqa: UP045 - typer reads it at run time
+    stage: Annotated[Optional[str], typer.Option("--pass", help="worktree or integrated", show_default="the last one")] = None,  # noqa: UP045 - see above
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Why a ticket landed, or why not."""
+    from orchestrator.commands.looking import report as run
+
+    return run(repo, ticket, form="json" if json else form, attempt=attempt, stage=stage)
+
+
+@app.command()
+def log(
+    verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
+    feature: Annotated[str, typer.Option(help="Only this feature.")] = "",
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """The event log."""
+    from orchestrator.commands.looking import log as run
+
+    return run(repo, verify=verify, feature=feature, json=json)
+
+
+@app.command()
+def init(
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False, repo: Repo = Here, json: Json = False
+) -> int:
+    """Write orchestrate.toml and the guide files, and ignore the state folder."""
+    from orchestrator.commands.setup import init as run
+
+    return run(repo, force=force, json=json)
+
+
+@app.command()
+def doctor(repo: Repo = Here, json: Json = False) -> int:
+    """Can it work here: git, sandbox, agents, disk, clock."""
+    from orchestrator.commands.setup import doctor as run
+
+    return run(repo, json=json)
+
+
+@tickets.command("list")
+def tickets_list(repo: Repo = Here, json: Json = False) -> int:
+    """All tickets and their states."""
+    from orchestrator.commands.ticketing import show_all
+
+    return show_all(repo, json=json)
+
+
+@tickets.command("show")
+def tickets_show(ticket: Annotated[str, typer.Argument(metavar="T")], repo: Repo = Here, json: Json = False) -> int:
+    """One ticket, whole, with its attempts."""
+    from orchestrator.commands.ticketing import show
+
+    return show(repo, ticket, json=json)
+
+
+@tickets.command("new")
+def tickets_new(title: str, repo: Repo = Here, json: Json = False) -> int:
+    """Write an empty ticket file to fill in; `feature --plan FILE` runs it."""
+    from orchestrator.commands.ticketing import new
+
+    return new(repo, title, json=json)
+
+
+@tickets.command("lint")
+def tickets_lint(file: Path, repo: Repo = Here, json: Json = False) -> int:
+    """What is wrong with a ticket file or a plan file."""
+    from orchestrator.commands.ticketing import lint_file
+
+    return lint_file(repo, file, json=json)
+
+
+@tickets.command("retry")
+def tickets_retry(ticket: Annotated[str, typer.Argument(metavar="T")], repo: Repo = Here, json: Json = False) -> int:
+    """Send an ended ticket on its way again; an edited ticket file becomes its next revision."""
+    from orchestrator.commands.ticketing import retry
+
+    return retry(repo, ticket, json=json)
+
+
+@tickets.command("abandon")
+def tickets_abandon(ticket: Annotated[str, typer.Argument(metavar="T")], repo: Repo = Here, json: Json = False) -> int:
+    """Give a ticket up; what its attempts wrote stays archived."""
+    from orchestrator.commands.ticketing import abandon
+
+    return abandon(repo, ticket, json=json)
+
+
+@worktrees.command("list")
+def worktrees_list(repo: Repo = Here, json: Json = False) -> int:
+    """Live checkouts and archived attempts."""
+    from orchestrator.commands.trees import show_all
+
+    return show_all(repo, json=json)
+
+
+@worktrees.command("open")
+def worktrees_open(ticket: Annotated[str, typer.Argument(metavar="T")], repo: Repo = Here, json: Json = False) -> int:
+    """Give a person an ordinary git worktree of a ticket's branch."""
+    from orchestrator.commands.trees import open_tree
+
+    return open_tree(repo, ticket, json=json)
+
+
+@worktrees.command("clean")
+def worktrees_clean(repo: Repo = Here, json: Json = False) -> int:
+    """Remove leftovers of interrupted attempts, each archived first."""
+    from orchestrator.commands.trees import clean
+
+    return clean(repo, json=json)
+
+
+@memory.command("show")
+def memory_show(repo: Repo = Here, json: Json = False) -> int:
+    """The page of this project."""
+    from orchestrator.commands.looking import memory_page
+
+    return memory_page(repo, json=json)
+
+
+@agents.command("list")
+def agents_list(repo: Repo = Here, json: Json = False) -> int:
+    """The configured agents, the roles they play, and whether each can start here."""
+    from orchestrator.commands.hands import show_all
+
+    return show_all(repo, json=json)
+
+
+@agents.command("show")
+def agents_show(role: str, repo: Repo = Here, json: Json = False) -> int:
+    """The text that a role is given."""
+    from orchestrator.commands.hands import show_role
+
+    return show_role(repo, role, json=json)

@@ -1,0 +1,49 @@
+"""`agents ...`: roles and drivers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.commands.output import say, table
+from orchestrator.workspace import Workspace
+from tickets.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def show_all(repo: Path, *, json: bool) -> int:
+    from agents.catalogue import driver
+
+    workspace = Workspace.open(repo)
+    policy = workspace.policy
+    played: dict[str, list[str]] = {}
+    for role in ("lead", "executor", *policy.roles):
+        name = policy.agent_for(role)
+        played.setdefault(name, [])
+        if role not in played[name]:
+            played[name].append(role)
+    data = []
+    for name in dict.fromkeys([*policy.agents, *played]):
+        try:
+            probe = driver(policy, name, workspace.root).probe()
+            ready, detail = probe.ready, probe.detail
+        except InputError as error:
+            ready, detail = False, str(error)
+        data.append({"agent": name, "kind": policy.agent(name).kind, "roles": played.get(name, []), "ready": ready, "detail": detail})
+    rows = [(row["agent"], row["kind"], ",".join(row["roles"]) or "-", "ready" if row["ready"] else "NOT READY", row["detail"]) for row in data]
+    say(data, lambda: table([tuple(str(cell) for cell in row) for row in rows]), as_json=json)
+    return 0
+
+
+def show_role(repo: Path, role: str, *, json: bool) -> int:
+    from importlib.resources import files
+
+    from agents.brief import roles
+
+    Workspace.open(repo)
+    if role not in roles():
+        raise InputError(f"there is no role {role!r}; there are {', '.join(roles())}")
+    text = (files("agents") / "roles" / f"{role}.md.j2").read_text(encoding="utf-8")
+    say({"role": role, "template": text}, lambda: text, as_json=json)
+    return 0

@@ -1,0 +1,120 @@
+"""One repository as the harness sees it: its policy, its state, its records."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memory.database import Database
+from memory.records import Records
+from tickets.errors import EnvironmentFailure, InputError
+from tickets.policy import POLICY_FILE, Policy, read_policy
+from worktrees.git import Repository
+
+if TYPE_CHECKING:
+    from worktrees.confinement import Level
+
+FREE_BYTES = 256 << 20
+"""Below this nothing is started: an agent's work could not be kept."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    repository: Repository
+    policy: Policy
+    """As it stands in the main worktree: it steers the harness. Gates read their own from the base commit."""
+    database: Database
+    records: Records
+
+    @classmethod
+    def open(cls, start: Path) -> Workspace:
+        """Find the repository around `start`; raise InputError when it cannot be worked on. Writes nothing."""
+        if not start.is_dir():
+            raise InputError(f"{start} is not a folder")
+        repository = Repository.find(start)
+        policy = working_policy(repository.root)
+        if policy.state.dir != ".orchestrate":
+            repository = Repository.find(start, state=policy.state.dir)
+        database = Database(repository.state)
+        return cls(repository=repository, policy=policy, database=database, records=Records(database))
+
+    @property
+    def root(self) -> Path:
+        return self.repository.root
+
+    @property
+    def state(self) -> Path:
+        return self.repository.state
+
+    @cached_property
+    def worktrees(self) -> Path:
+        """Folder of live checkouts: a sibling of the repository, or what the policy names."""
+        configured = self.policy.state.worktrees
+        default = self.root.with_name(f"{self.root.name}-wt")
+        return (self.root / configured).resolve() if configured else default
+
+    @cached_property
+    def level(self) -> Level:
+        """Level of isolation that foreign programs run under here; raise InputError for one that is not to be had."""
+        from worktrees.confinement import available
+
+        mode = self.policy.sandbox.mode
+        if mode == "none":
+            return "none"
+        best = available()
+        if best == "none" or mode == "bubblewrap":
+            wanted = "any sandbox" if mode == "auto" else f"the sandbox {mode!r}"
+            raise InputError(
+                f'{wanted} is not to be had here (there is: {best}); mode = "none" under [sandbox] in {POLICY_FILE} does without'
+            )
+        return best
+
+    def policy_at(self, commit: str) -> Policy:
+        """Read the policy from a commit, where no agent can have edited it; the defaults where it has none."""
+        text = self.repository.read(commit, POLICY_FILE)
+        return read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}") if text is not None else Policy()
+
+    def head(self) -> str:
+        """Give the target's commit; raise InputError where there is none."""
+        target = self.policy.project.target
+        commit = self.repository.commit(f"refs/heads/{target}")
+        if commit is None:
+            raise InputError(_no_target(self.repository, target))
+        return commit
+
+    def prepare(self) -> None:
+        """Make the state folder, out of git's sight; raise where nothing could be kept."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.state).free
+        if free < FREE_BYTES:
+            raise EnvironmentFailure(f"only {free >> 20} MiB are free at {self.state}, and {FREE_BYTES >> 20} are needed; nothing was started")
+        self._hide_state()
+
+    def _hide_state(self) -> None:
+        inside = f"{self.policy.state.dir}/"
+        if self.repository.ask("check-ignore", "--quiet", inside, env={"GIT_WORK_TREE": str(self.root)}).code == 0:
+            return
+        exclude = self.repository.common / "info" / "exclude"
+        exclude.parent.mkdir(exist_ok=True)
+        with exclude.open("a", encoding="utf-8") as stream:
+            stream.write(f"/{inside}\n")
+
+
+def working_policy(root: Path) -> Policy:
+    file = root / POLICY_FILE
+    if not file.is_file():
+        return Policy()
+    try:
+        return read_policy(file.read_text(encoding="utf-8"), POLICY_FILE)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{POLICY_FILE}: expected UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def _no_target(repository: Repository, target: str) -> str:
+    if repository.commit("HEAD") is None and not repository.refs("refs/heads"):
+        return f"{repository.root} has no commit yet; make the first one (git commit), then ask again"
+    branches = ", ".join(name.removeprefix("refs/heads/") for name in repository.refs("refs/heads"))
+    return f"there is no branch {target!r} to land on (branches: {branches or 'none'}); set target under [project] in {POLICY_FILE}"
