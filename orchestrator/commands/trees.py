@@ -37,7 +37,7 @@ def open_tree(repo: Path, ticket: str, *, json: bool) -> int:
     if not path.exists():
         # parallel `git worktree add` races with itself, even without tracking
         with FileLock(workspace.state / "worktree-add.lock"):
-            workspace.repository.git("worktree", "add", "--no-track", str(path), branch)
+            workspace.repository.git("worktree", "add", str(path), branch)  # an existing branch: nothing is tracked
     say({"ticket": ticket, "branch": branch, "path": str(path)}, lambda: f"{path} (branch {branch})", as_json=json)
     return 0
 

@@ -1,0 +1,1 @@
+"""The gates that come with Signalbox: one module each."""

@@ -1,0 +1,43 @@
+"""The ordered table of gates: cheap ones first. A new gate is one module and one line here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from gates.builtin import acceptance, checks, denylist, dependencies, origin, report, scope, size, smoke, tests, vcs
+from gates.protocol import Gate
+from tickets.errors import InputError
+
+BUILT_IN: dict[str, Gate] = {
+    module.GATE.name: module.GATE
+    for module in (
+        scope,
+        denylist,
+        vcs,
+        size,
+        dependencies,
+        origin,
+        checks,
+        tests,
+        acceptance,
+        smoke,
+        report,  # last: it holds the agent's claims against what the others measured
+    )
+}
+ENTRY_POINTS = "signalbox.gates"
+
+
+@cache
+def catalogue() -> dict[str, Gate]:
+    """Give the built-in gates and those of installed packages, in the order in which they run."""
+    gates = dict(BUILT_IN)
+    last = gates.pop("report")
+    for point in entry_points(group=ENTRY_POINTS):
+        gate = point.load()
+        if not isinstance(gate, Gate):
+            raise InputError(f"entry point {point.name} of {ENTRY_POINTS} gives {type(gate).__name__}, not a gates.protocol.Gate")
+        if gate.name in BUILT_IN:
+            raise InputError(f"entry point {point.name} of {ENTRY_POINTS} takes the name of the built-in gate {gate.name}")
+        gates[gate.name] = gate
+    return {**gates, "report": last}

@@ -1,0 +1,107 @@
+"""What a gate is, and what it is given."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tickets.policy import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gates.verdict import Verdict
+    from gates.workshop import Workshop
+    from tickets.model import Ticket
+    from tickets.policy import Policy
+    from worktrees.changes import ChangeSet
+    from worktrees.git import Repository
+
+Pass = Literal["worktree", "integrated"]
+
+
+class Store(Protocol):
+    """Where verdicts are kept by key: the same key is never judged twice."""
+
+    def get(self, key: str) -> dict[str, Any] | None: ...
+
+    def put(self, key: str, value: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What an agent is about to do, asked live."""
+
+    kind: Literal["write", "read", "run"]
+    path: str = ""
+    """For write and read: relative to the tree's root."""
+    command: str = ""
+    """For run: the command line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One complete change, in one pass, with everything that a gate may look at."""
+
+    ticket: Ticket | None
+    """None when the repository's own limits are asked for without any ticket."""
+    policy: Policy
+    """Read from the base commit, never from the tree that is judged."""
+    repository: Repository
+    change: ChangeSet
+    stage: Pass
+    workshop: Workshop = field(repr=False)
+    store: Store = field(repr=False)
+    attempt: int = 0
+    report: str | None = None
+    """What the agent reported; None where no agent was at work."""
+    known_receipts: tuple[tuple[str, int | None], ...] = ()
+    """Commands and exit codes that the harness measured in gates before this one."""
+    evidence: tuple[str, ...] = ()
+    """What the harness noticed about the person's repository while the agent ran, one sentence each."""
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Limits in force: the policy's, tightened by the ticket."""
+        return self.policy.limits.tightened(self.ticket.limits) if self.ticket else self.policy.limits
+
+    def read_base(self, path: str) -> str | None:
+        """Give a text file as it is at the base, or None."""
+        return _text(self.repository.read(self.change.base, path))
+
+    def read_changed(self, path: str) -> str | None:
+        """Give a text file as the change leaves it, or None."""
+        return _text(self.repository.read(self.change.commit, path))
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode(errors="replace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One question with its three faces. Text and enforcement come from the same values and cannot disagree."""
+
+    name: str
+    judges: Literal["change", "tree"]
+    """A gate on the change is keyed by ticket, policy, base and tree; one on the tree by tree and environment."""
+    rule: Callable[[Ticket, Policy], str]
+    """The rule for the brief, rendered with the ticket's own values; empty where it has nothing to say."""
+    verify: Callable[[Case], Verdict]
+    permits: Callable[[Call, Ticket, Policy], str | None] = lambda _call, _ticket, _policy: None
+    """Say why the call is refused, or None. Courtesy and evidence: nothing relies on it."""
+    version: str = "1"
+    """Part of the key of its verdicts: raise it when the gate judges differently."""
+
+
+def key(gate: Gate, case: Case) -> str:
+    """Bind a verdict to the content that it judged."""
+    ticket = case.ticket.sha256 if case.ticket else ""
+    parts = [gate.name, gate.version, case.policy.sha256, ticket, case.change.tree, case.workshop.environment_sha256]
+    # every tree gate of ours also compares with the base (test ids, broken checks), so the base's tree belongs to the key
+    parts.append(case.repository.tree(case.change.base) if gate.judges == "tree" else case.change.base)
+    if gate.judges == "change":
+        parts += [repr(case.change.changes), case.report or "", repr(case.evidence)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

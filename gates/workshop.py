@@ -1,0 +1,178 @@
+"""Where gates run commands: directories that hold an exact tree, that no agent ever had, and that come back clean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gates.verdict import GateReceipt
+from worktrees import files
+from worktrees.checkout import remove, write_tree
+from worktrees.confinement import Confinement, Level
+from worktrees.environment import TreeEnvironment, build, interpreter
+from worktrees.process import Bounds, Launch, Receipt, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from worktrees.checkout import STAMP
+    from worktrees.git import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A command that ran in a lease, and what it printed."""
+
+    receipt: Receipt
+    output: str
+
+    @property
+    def ok(self) -> bool:
+        return self.receipt.ending == "exited" and self.receipt.exit == 0
+
+    @property
+    def shown(self) -> GateReceipt:
+        measured = self.receipt
+        command = measured.command[-1] if measured.command[:2] == ("sh", "-c") else " ".join(measured.command)
+        return GateReceipt(
+            command=command,
+            exit=measured.exit,
+            seconds=round(measured.seconds, 3),
+            output_sha256=measured.output_sha256,
+            log=measured.log,
+        )
+
+    def tail(self, lines: int = 12) -> str:
+        return "\n".join(self.output.rstrip().splitlines()[-lines:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A directory that holds the exact tree of one commit until the lease ends."""
+
+    tree: str
+    folder: Path
+    environment: TreeEnvironment
+    workshop: Workshop = field(repr=False)
+    scratch: Path
+    """Outside the tree; survives the cleaning between two commands of one lease."""
+
+    def run(self, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str] | None = None) -> Ran:
+        return self.workshop.run(self, command, timeout_s=timeout_s, extra=extra or {})
+
+
+@dataclass(kw_only=True)
+class Workshop:
+    """Leases and commands for one series of gates; close it when the series is over."""
+
+    repository: Repository
+    base: str
+    """Commit that the environment of trees is configured from."""
+    folder: Path
+    """Leases stand below; on the same disk as the worktrees."""
+    logs: Path
+    level: Level
+    network: bool = False
+    disk_bytes: int = 2 << 30
+    _leases: dict[str, tuple[Lease, dict[str, STAMP]]] = field(default_factory=dict)
+    _count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def lease(self, commit: str) -> Iterator[Lease]:
+        """Hand out a directory that holds exactly the tree of the commit, clean, and clean it again afterwards."""
+        tree = self.repository.tree(commit)
+        if tree not in self._leases:
+            self._leases[tree] = self._make(tree)
+        lease, stamps = self._leases[tree]
+        try:
+            yield lease
+        finally:
+            self._clean(lease, stamps)
+
+    def _make(self, tree: str) -> tuple[Lease, dict[str, STAMP]]:
+        place = self.folder / f"lease-{tree[:12]}"
+        remove(place)
+        stamps = write_tree(self.repository, tree, place / "tree")
+        scratch = place / "scratch"
+        scratch.mkdir()
+        environment = build(self.repository, place / "tree", base=self.base, home=place / "home")
+        lease = Lease(tree=tree, folder=place / "tree", environment=environment, workshop=self, scratch=scratch)
+        return lease, stamps
+
+    def _clean(self, lease: Lease, stamps: dict[str, STAMP]) -> None:
+        """Remove what a command left behind; a tree whose own files were changed is written anew next time."""
+        found = {entry.path: entry.stamp for entry in files.walk(lease.folder)}
+        if any(found.get(path) != stamp for path, stamp in stamps.items()):
+            del self._leases[lease.tree]
+            remove(lease.folder.parent)
+            return
+        for path in found.keys() - stamps.keys():
+            (lease.folder / path).unlink(missing_ok=True)
+
+    def run(self, lease: Lease, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str]) -> Ran:
+        """Run a command of the tree, confined to its lease, and keep its receipt."""
+        with self._lock:
+            self._count += 1
+            log = self.logs / f"{self._count:03d}-{Path(command[0]).name}.log"
+        launch = Launch(
+            command=command,
+            cwd=lease.folder,
+            env={**lease.environment.variables, **extra},
+            confinement=self.confinement(lease),
+        )
+        bounds = Bounds(timeout_s=timeout_s, disk_bytes=self.disk_bytes)
+        receipt = run(launch, log=log, bounds=bounds)
+        printed = log.read_text(errors="replace") if log.is_file() else ""
+        output = printed.replace(f"{lease.folder}/", "")  # findings name paths of the tree, not of today's lease
+        return Ran(receipt=receipt, output=output)
+
+    def confinement(self, lease: Lease) -> Confinement:
+        readable = (lease.environment.python.parent.parent, lease.environment.python.resolve().parent.parent)
+        return Confinement(
+            level=self.level,
+            write=(lease.folder, lease.scratch, Path(lease.environment.variables["HOME"])),
+            read=tuple(path for path in readable if path.is_absolute()),
+            network=self.network,
+        )
+
+    @property
+    def environment_record(self) -> dict[str, str]:
+        """What the report says about where the gates ran."""
+        version, packages = _interpreter_facts(interpreter(self.repository))
+        return {"python": version, "platform": platform.platform(), "sandbox": self.level, "lock_sha256": packages}
+
+    @property
+    def environment_sha256(self) -> str:
+        return hashlib.sha256(json.dumps(self.environment_record, sort_keys=True).encode()).hexdigest()
+
+    def close(self) -> None:
+        for lease, _ in self._leases.values():
+            remove(lease.folder.parent)
+        self._leases.clear()
+
+
+_FACTS: dict[tuple[str, float], tuple[str, str]] = {}
+_QUESTION = """
+import importlib.metadata, json, platform
+names = sorted(f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions())
+print(json.dumps([platform.python_version(), names]))
+"""
+
+
+def _interpreter_facts(python: Path) -> tuple[str, str]:
+    """Give the version of an interpreter and the hash of what is installed for it; asked once for each state of it."""
+    packages = sorted(python.parent.parent.glob("lib/python*/site-packages"))
+    stamp = max((folder.stat().st_mtime for folder in packages), default=0.0)
+    if (str(python), stamp) not in _FACTS:
+        asked = subprocess.run([python, "-I", "-c", _QUESTION], capture_output=True, text=True, timeout=60, check=False)
+        version, names = json.loads(asked.stdout) if asked.returncode == 0 else (platform.python_version(), [])
+        _FACTS[str(python), stamp] = (version, hashlib.sha256("\n".join(names).encode()).hexdigest())
+    return _FACTS[str(python), stamp]
