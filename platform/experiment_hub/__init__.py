@@ -1,0 +1,1 @@
+"""Experiment hub: trains registered models and records every run before it starts."""

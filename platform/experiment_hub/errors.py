@@ -1,0 +1,71 @@
+"""The package's errors.
+
+HubError                          exit code 1
+├── BadInputError                 exit code 2
+│   ├── ConfigurationError        a key, a value or an override is wrong
+│   ├── UnknownNameError          no such model, dataset, metric, config
+│   ├── BrokenExtensionError      a plugin, dataset or metric module cannot be used
+│   ├── EmptySplitError           a split holds no samples
+│   ├── UnknownRunError           no such run
+│   ├── ResumeError               this run cannot be continued
+│   ├── CheckpointError           a checkpoint is missing parts or damaged
+│   └── NewerSchemaError          the home was written by a newer hub
+├── RunFailedError                foreign code raised while a run was going on: state `failed`
+├── NonFiniteError                a loss or metric is NaN or infinite: state `nan`
+└── RunKilledError                SIGTERM or SIGINT arrived: state `killed`, exit code 128 + signal
+"""
+
+
+class HubError(Exception):
+    exit_code: int = 1
+
+
+class BadInputError(HubError):
+    exit_code = 2
+
+
+class ConfigurationError(BadInputError):
+    pass
+
+
+class UnknownNameError(BadInputError):
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known)) or 'none'}")
+
+
+class BrokenExtensionError(BadInputError):
+    pass
+
+
+class EmptySplitError(BadInputError):
+    pass
+
+
+class UnknownRunError(BadInputError):
+    pass
+
+
+class ResumeError(BadInputError):
+    pass
+
+
+class CheckpointError(BadInputError):
+    pass
+
+
+class NewerSchemaError(BadInputError):
+    pass
+
+
+class RunFailedError(HubError):
+    pass
+
+
+class NonFiniteError(HubError):
+    pass
+
+
+class RunKilledError(HubError):
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,118 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiment_hub.discovery import ExtensionPoint, discover
+from experiment_hub.errors import BrokenExtensionError
+from experiment_hub.plugins.protocol import ModelPlugin
+from experiment_hub.strict import Hyperparameters
+
+PLUGIN_SOURCE = """
+from experiment_hub.plugins.mlp import Mlp
+from experiment_hub.strict import Hyperparameters
+
+class Other(Mlp):
+    name = "{name}"
+
+PLUGIN = Other()
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An importable package of its own name for each test, because imports are remembered."""
+    folder = tmp_path / f"package_{tmp_path.name.replace('-', '_')}"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return folder
+
+
+def point(package: Path) -> ExtensionPoint:
+    return ExtensionPoint("model", package.name, "PLUGIN", "group.that.nobody.uses", ModelPlugin)
+
+
+def test_a_new_module_registers_itself_and_one_without_plugin_is_a_helper(package: Path) -> None:
+    (package / "one.py").write_text(PLUGIN_SOURCE.format(name="one"))
+    (package / "helper.py").write_text("X = 1\n")
+    found = discover(point(package))
+    assert list(found) == ["one"]
+    assert found["one"].module == f"{package.name}.one"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def broken(:", "SyntaxError"),
+        ("PLUGIN = object()", "must be an instance with Config, build, loss, name, outputs, task"),
+        (PLUGIN_SOURCE.format(name="one").replace("Other()", "Other"), "must be an instance"),
+        (PLUGIN_SOURCE.format(name="one") + "Other.Config = int", "Config must extend Hyperparameters"),
+        (
+            PLUGIN_SOURCE.format(name="one") + "\nclass C(Hyperparameters):\n    width: int = 3\nOther.Config = C",
+            "gives defaults to width",
+        ),
+    ],
+)
+def test_a_broken_module_gives_one_error_that_names_it(package: Path, source: str, expected: str) -> None:
+    (package / "bad.py").write_text(source)
+    with pytest.raises(BrokenExtensionError, match=f"{package.name}.bad") as caught:
+        discover(point(package))
+    assert expected in str(caught.value)
+
+
+def test_two_of_one_name_are_an_error_that_names_both(package: Path) -> None:
+    for file in ("one", "two"):
+        (package / f"{file}.py").write_text(PLUGIN_SOURCE.format(name="same"))
+    with pytest.raises(BrokenExtensionError, match=r"'same' is registered twice: by .*one and by .*two"):
+        discover(point(package))
+
+
+def test_hyperparameters_coerce_nothing() -> None:
+    class Config(Hyperparameters):
+        width: int
+
+    for wrong in ('{"width": "3"}', '{"width": 3.5}', '{"width": true}', '{"width": 3, "x": 1}', "{}"):
+        with pytest.raises(ValueError, match="validation error"):
+            Config.model_validate_json(wrong)
+
+
+def install(folder: Path, value: str) -> None:
+    """A distribution as pip would lay it out: a module and its dist-info."""
+    info = folder / "other-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[experiment_hub.plugins]\nother = {value}\n")
+    (folder / "other_plugin.py").write_text(PLUGIN_SOURCE.format(name="from_elsewhere"))
+
+
+def list_plugins(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "experiment_hub", "plugins", "--json"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_another_distribution_brings_a_plugin_by_entry_point(tmp_path: Path) -> None:
+    install(tmp_path, "other_plugin:PLUGIN")
+    done = list_plugins(tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {row["name"]: row["module"] for row in json.loads(done.stdout)["plugins"]}
+    assert found["from_elsewhere"] == "other_plugin:PLUGIN"
+    assert "mlp" in found
+
+
+def test_a_broken_entry_point_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
+    install(tmp_path, "other_plugin:NOTHING")
+    done = list_plugins(tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "other_plugin:NOTHING is broken: AttributeError" in done.stderr
