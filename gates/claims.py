@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from gates.measures import language
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
@@ -21,7 +23,10 @@ _STATUS = re.compile(
 )
 _TOKEN = re.compile(r"`([^`]+)`|([^\s`,;|]+)")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
-_FILE_NAME = re.compile(r".*[^.]\.[A-Za-z][A-Za-z0-9]{0,9}")
+_FILE_NAME = re.compile(r".*[^.]\.([A-Za-z][A-Za-z0-9]{0,9})")
+_PROSE_AND_DATA = frozenset(
+    {"cfg", "csv", "ini", "ipynb", "json", "jsonl", "lock", "md", "rst", "toml", "txt", "xml", "yaml", "yml"}
+)
 _BETWEEN = re.compile(r"^(?:\*\*|\s|,|;|&|and\b|to\b|->|→|=>)+", re.IGNORECASE)
 _PASSED = re.compile(
     r"\b(?:pass(?:ed|es|ing)?|ok|succe(?:ss|eds?|eded|ssful(?:ly)?)|green|clean|exit(?:\s+code)?\s*[:=]?\s*0)\b|[✅✓✔]",
@@ -122,7 +127,11 @@ def _is_path(word: str, known: Collection[str]) -> bool:
         return True
     if not word or " " in word or "://" in word or word.startswith(("-", "/")):
         return False
-    return bool(_FILE_NAME.fullmatch(PurePosixPath(word).name)) and not word.endswith("/")
+    name = _FILE_NAME.fullmatch(PurePosixPath(word).name)
+    if name is None or word.endswith("/"):
+        return False
+    # `e.g.` and `Trainer.fit` have a dot as well
+    return "/" in word or name[1].lower() in _PROSE_AND_DATA or language(word, "") != "data"
 
 
 # commands

@@ -103,5 +103,6 @@ def key(gate: Gate, case: Case) -> str:
     # every tree gate of ours also compares with the base (test ids, broken checks), so the base's tree belongs to the key
     parts.append(case.repository.tree(case.change.base) if gate.judges == "tree" else case.change.base)
     if gate.judges == "change":
-        parts += [repr(case.change.changes), case.report or "", repr(case.evidence)]
+        # what the agent said, and what was measured before it, belong to the question as well
+        parts += [repr(x) for x in (case.change.changes, case.report, case.evidence, case.attempt, case.known_receipts)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

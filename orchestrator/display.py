@@ -86,7 +86,8 @@ _SENTENCES: dict[str, Callable[[Event, str, dict[str, Any]], str]] = {
     "ticket.state": _state,
     "ticket.trouble": lambda event, _title, data: f"[yellow]{event.ticket}: {data['reason']}[/]",
     "landing.followed": _followed,
-    "runner.recovered": lambda _event, _title, data: f"recovered after a crash: {', '.join(data['archived'])} archived",
+    "runner.recovered": lambda _event, _title, data: "recovered after a crash: "
+    + "; ".join([*(f"{name} archived" for name in data["archived"]), *(f"stale {lock} removed" for lock in data.get("locks", []))]),
 }
 
 

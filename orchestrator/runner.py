@@ -8,11 +8,13 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from memory.events import About, Event, read
 from orchestrator.judging import LEASES
-from tickets.errors import WaitingError
+from tickets.errors import EnvironmentFailure, WaitingError
+from worktrees.locks import remove_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.workspace import Workspace
 
 POLL_S = 0.03
+STOP_BYTES = 24 << 20
 INTERRUPTED = 130
 APPLICATION_VERSION = "signalbox-1"
 """Raised when running workflows of an older version can no longer be finished by this one."""
@@ -91,10 +94,18 @@ def _serve(workspace: Workspace, follow: Follow, seen: int) -> None:
                 if row.state in OPEN:
                     start(row.id, row.generation)
             seen = _hear(workspace, follow, seen)
+            _check_disk(workspace)
             if all(row.state not in OPEN for row in workspace.records.features()):
                 _hear(workspace, follow, seen)
                 return
             time.sleep(POLL_S)
+
+
+def _check_disk(workspace: Workspace) -> None:
+    """Raise before the disk is so full that nothing could be recorded any more: the engine would wait for ever."""
+    free = shutil.disk_usage(workspace.state).free
+    if free < STOP_BYTES:
+        raise EnvironmentFailure(f"the disk of {workspace.state} is full ({free >> 20} MiB left); free some space, then `orchestrate resume`")
 
 
 def recover(workspace: Workspace) -> list[str]:
@@ -104,10 +115,17 @@ def recover(workspace: Workspace) -> list[str]:
     shutil.rmtree(workspace.worktrees / LEASES, ignore_errors=True)
     for leftover in workspace.state.glob("index-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    locks = remove_stale(workspace.repository, since=_last_step(workspace))
     rescued = rescue(workspace)
-    if rescued:
-        workspace.records.note("runner.recovered", About(), {"archived": rescued})
+    if rescued or locks:
+        workspace.records.note("runner.recovered", About(), {"archived": rescued, "locks": locks})
     return rescued
+
+
+def _last_step(workspace: Workspace) -> float:
+    """Give the time of the last event: a lock older than our last crash can only be somebody else's."""
+    row = workspace.database.connection().execute("SELECT MAX(at) AS at FROM events").fetchone()
+    return datetime.fromisoformat(row["at"]).timestamp() if row["at"] else time.time()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from worktrees.git import Repository, Result
+
+
+LOCK_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +78,18 @@ def _follower(path: Path, old: str, new: str) -> Follower:
 
 
 def _in_tree(path: Path, *arguments: str) -> Result:
-    # the person's own worktree: their configuration decides how files look there (line ends, large files)
-    person = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    return call(arguments, cwd=path, env={**environment(), "HOME": person.get("HOME", os.devnull), "GIT_CONFIG_NOSYSTEM": "0", "GIT_CONFIG_GLOBAL": person.get("GIT_CONFIG_GLOBAL", _global(person))})
-
-
-def _global(person: dict[str, str]) -> str:
-    return os.path.join(person.get("HOME", "/nonexistent"), ".gitconfig")  # noqa: PTH118 - a value for git, not a path we open
+    """Run git in the person's own worktree, waiting a moment where they are running git there themselves."""
+    # their configuration decides how files look there (line ends, large files); hooks stay off
+    person = {name: os.environ[name] for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL") if name in os.environ}
+    env = {**environment(), "GIT_CONFIG_NOSYSTEM": "0", **person}
+    if "GIT_CONFIG_GLOBAL" not in person:
+        del env["GIT_CONFIG_GLOBAL"]
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        answer = call(arguments, cwd=path, env=env)
+        if answer.code == 0 or b"index.lock" not in answer.err or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.1)
 
 
 def follow(follower: Follower, *, old: str, new: str) -> str:

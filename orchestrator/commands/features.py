@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchestrator.commands.output import say
 from orchestrator.workspace import Workspace
-from tickets.errors import InputError
+from tickets.errors import EnvironmentFailure, InputError
 from tickets.states import State
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def see_through(workspace: Workspace, feature_id: str, *, json: bool) -> int:
         carry_out(workspace, Follow(feature=feature_id, tell=teller(workspace)))
     except KeyboardInterrupt:
         _interrupted(workspace, feature_id, json=json)
+    except EnvironmentFailure as error:
+        _stopped(error, json=json)
     row = workspace.records.feature(feature_id)
     outcome: dict[str, Any] = row.outcome or {}
     if row.state == "invalid":
@@ -118,6 +121,16 @@ def _interrupted(workspace: Workspace, feature_id: str, *, json: bool) -> NoRetu
     outcome = {**outcome_of(workspace, workspace.records.feature(feature_id)), "outcome": "interrupted"}
     say(outcome, lambda: f"{feature_id} interrupted; `orchestrate resume {feature_id}` carries on", as_json=json)
     stop_at_once(INTERRUPTED)
+
+
+def _stopped(error: EnvironmentFailure, *, json: bool) -> NoReturn:
+    """End at once as well: threads of a run that cannot write any more would wait for ever."""
+    from orchestrator.runner import stop_at_once
+
+    sys.stderr.write(f"{error}\n")
+    if json:
+        say({"error": str(error), "exit": error.exit_code}, str, as_json=True)
+    stop_at_once(error.exit_code)
 
 
 def resume(repo: Path, feature_id: str | None, *, json: bool) -> int:
