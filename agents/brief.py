@@ -50,7 +50,9 @@ def roles() -> list[str]:
 
 def for_ticket(ticket: Ticket, *, rules: Sequence[Rule], evidence: str = "") -> str:
     """Render the brief of an attempt. Every role is played by the executor's text until it has one of its own."""
-    role = ticket.role if ticket.role in roles() else "executor"
+    role = (
+        ticket.role if ticket.role in roles() and ticket.role != "lead" else "executor"
+    )  # a lead is briefed by `for_lead`
     return render(role, ticket=ticket, rules=[rule for rule in rules if rule.text], evidence=evidence)
 
 

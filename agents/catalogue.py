@@ -29,7 +29,7 @@ def driver(policy: Policy, name: str, root: Path) -> Driver:
     if agent.kind not in DRIVERS:
         kinds = ", ".join(sorted(DRIVERS))
         raise InputError(
-            f'agents.{name}.kind: {agent.kind!r} has no driver in this version (there are {kinds}); '
+            f"agents.{name}.kind: {agent.kind!r} has no driver in this version (there are {kinds}); "
             'until then any client runs as kind = "command", with its command line'
         )
     return DRIVERS[agent.kind](name, agent, root)

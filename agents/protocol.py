@@ -97,9 +97,13 @@ class Probe:
 
 
 class Driver(Protocol):
-    kind: str
-    runs_foreign_code: bool
-    """Whether a program that is not ours runs in the tree, so that a sandbox is called for."""
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def runs_foreign_code(self) -> bool:
+        """Say whether a program that is not ours runs in the tree, so that a sandbox is called for."""
+        ...
 
     def probe(self) -> Probe: ...
 

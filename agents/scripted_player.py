@@ -54,11 +54,12 @@ class Player:
         self.written.append(step["path"])
 
     def delete(self, path: str) -> None:
-        shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+        folder = Path(path).is_dir() and not Path(path).is_symlink()
+        shutil.rmtree(path) if folder else Path(path).unlink()
         self.written.append(path)
 
     def shell(self, line: str) -> None:
-        subprocess.run(["sh", "-c", line], check=False)  # noqa: S603, S607 - what the script says, in its own tree
+        subprocess.run(["sh", "-c", line], check=False)
 
     def say(self, text: str) -> None:
         print(text, flush=True)  # noqa: T201 - this is what an agent prints
@@ -113,7 +114,7 @@ class Player:
 
     def orphan(self, seconds: float) -> None:
         code = f"import os, time\nos.setsid() if os.getpid() != os.getsid(0) else None\ntime.sleep({seconds})\nopen('late.txt', 'w').write('late')"
-        subprocess.Popen([sys.executable, "-I", "-c", code], start_new_session=True)  # noqa: S603 - left behind on purpose
+        subprocess.Popen([sys.executable, "-I", "-c", code], start_new_session=True)
 
 
 def main() -> None:

@@ -36,8 +36,12 @@ def catalogue() -> dict[str, Gate]:
     for point in entry_points(group=ENTRY_POINTS):
         gate = point.load()
         if not isinstance(gate, Gate):
-            raise InputError(f"entry point {point.name} of {ENTRY_POINTS} gives {type(gate).__name__}, not a gates.protocol.Gate")
+            raise InputError(
+                f"entry point {point.name} of {ENTRY_POINTS} gives {type(gate).__name__}, not a gates.protocol.Gate"
+            )
         if gate.name in BUILT_IN:
-            raise InputError(f"entry point {point.name} of {ENTRY_POINTS} takes the name of the built-in gate {gate.name}")
+            raise InputError(
+                f"entry point {point.name} of {ENTRY_POINTS} takes the name of the built-in gate {gate.name}"
+            )
         gates[gate.name] = gate
     return {**gates, "report": last}

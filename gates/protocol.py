@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tickets.policy import Limits
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gates.verdict import Verdict
     from gates.workshop import Workshop
     from tickets.model import Ticket
-    from tickets.policy import Policy
+    from tickets.policy import Limits, Policy
     from worktrees.changes import ChangeSet
     from worktrees.git import Repository
 

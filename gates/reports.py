@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gates.runner import Judged
 
 SCHEMA = 1
+SHOWN = 20
+"""Findings of one gate that a person is shown."""
 MARKS = {"pass": "ok", "fail": "NO", "inconclusive": "??"}
 Report = dict[str, Any]
 
@@ -31,7 +33,9 @@ def build(case: Case, results: tuple[Judged, ...]) -> Report:
         "tree": case.change.tree,
         "verdict": overall(results).value,
         "gates": [_gate(result) for result in results],
-        "changes": [{"path": c.path, "kind": c.kind, "added": c.added, "deleted": c.deleted} for c in case.change.changes],
+        "changes": [
+            {"path": c.path, "kind": c.kind, "added": c.added, "deleted": c.deleted} for c in case.change.changes
+        ],
         "environment": case.workshop.environment_record,
         "policy_sha256": case.policy.sha256,
         "ticket_sha256": case.ticket.sha256 if case.ticket else None,
@@ -68,12 +72,16 @@ def _headline(report: Report) -> str:
 
 def render_text(report: Report) -> str:
     """Verdict first, then each gate with what was found, where, the limit and the actual figure."""
-    lines = [_headline(report), f"  base {report['base'][:12]}  tree {report['tree'][:12]}  sandbox {report['environment']['sandbox']}"]
+    lines = [
+        _headline(report),
+        f"  base {report['base'][:12]}  tree {report['tree'][:12]}  sandbox {report['environment']['sandbox']}",
+    ]
     for gate in report["gates"]:
         cached = " (known)" if gate["cached"] else f" {gate['seconds']:.1f}s"
         lines.append(f"  {MARKS[gate['verdict']]}  {gate['name']:<13}{_first_line(gate['reason'])}{cached}")
         if gate["verdict"] != "pass":
-            lines += [f"        {finding_line(finding)}" for finding in gate["findings"]]
+            lines += [f"        {_first_line(finding_line(finding))}" for finding in gate["findings"][:SHOWN]]
+            lines += _left_out(gate, "        ")
             lines += [f"        log: {receipt['log']}" for receipt in gate["receipts"] if receipt["exit"] != 0]
     return "\n".join([*lines, "", *_next_steps(report)])
 
@@ -84,10 +92,16 @@ def render_markdown(report: Report) -> str:
     lines += [f"| {gate['name']} | {gate['verdict']} | {_cell(gate['reason'])} |" for gate in report["gates"]]
     for gate in report["gates"]:
         if gate["verdict"] != "pass" and gate["findings"]:
-            lines += ["", f"## {gate['name']}", "", *(f"- {finding_line(finding)}" for finding in gate["findings"])]
+            shown = [f"- {_first_line(finding_line(finding))}" for finding in gate["findings"][:SHOWN]]
+            lines += ["", f"## {gate['name']}", "", *shown, *_left_out(gate, "- ")]
     lines += ["", "## Changes", "", "| path | kind | + | - |", "|---|---|---|---|"]
     lines += [f"| {_cell(c['path'])} | {c['kind']} | {c['added']} | {c['deleted']} |" for c in report["changes"]]
     return "\n".join([*lines, "", *_next_steps(report)])
+
+
+def _left_out(gate: dict[str, Any], lead: str) -> list[str]:
+    more = len(gate["findings"]) - SHOWN
+    return [f"{lead}and {more} more (--format json has them all)"] if more > 0 else []
 
 
 def _first_line(text: str) -> str:
@@ -101,7 +115,9 @@ def _cell(text: str) -> str:
 def finding_line(finding: dict[str, Any]) -> str:
     """Say one finding in one line: where, what, which rule, the limit and the actual figure."""
     place = f"{finding['path']}:{finding['line']}: " if finding["path"] and finding["line"] else ""
-    figures = f" [limit {finding['limit']}, actual {finding['actual']}]" if finding["limit"] and finding["actual"] else ""
+    figures = (
+        f" [limit {finding['limit']}, actual {finding['actual']}]" if finding["limit"] and finding["actual"] else ""
+    )
     return f"{place}{finding['message']} ({finding['rule']}){figures}"
 
 

@@ -25,7 +25,9 @@ class Judged:
     seconds: float
 
 
-def judge(case: Case, gates: Mapping[str, Gate], *, tell: Callable[[str], None] = lambda _name: None) -> tuple[Judged, ...]:
+def judge(
+    case: Case, gates: Mapping[str, Gate], *, tell: Callable[[str], None] = lambda _name: None
+) -> tuple[Judged, ...]:
     """Ask the gates in their order; `tell` hears the name of each before it is asked."""
     results: list[Judged] = []
     for gate in gates.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from tickets.errors import EnvironmentFailure, InputError
@@ -67,15 +67,15 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            connection = sqlite3.connect(self.file, timeout=60, isolation_level=None)
-            # a rollback journal with EXTRA survives a power cut; before SQLite 3.51.3, WAL can corrupt under two writers
-            connection.execute("PRAGMA journal_mode = DELETE")
-            connection.execute("PRAGMA synchronous = EXTRA")
-            connection.row_factory = sqlite3.Row
-            self._prepare(connection)
-        except sqlite3.DatabaseError as error:
-            raise EnvironmentFailure(f"{self.file} cannot be used as the database: {error}") from error
+        with ExitStack() as undo:
+            try:
+                connection = sqlite3.connect(self.file, timeout=60, isolation_level=None)
+                undo.callback(connection.close)
+                connection.row_factory = sqlite3.Row
+                self._prepare(connection)
+            except sqlite3.DatabaseError as error:
+                raise EnvironmentFailure(f"{self.file} cannot be used as the database: {error}") from error
+            undo.pop_all()
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -85,6 +85,9 @@ class Database:
                 f"{self.file} has version {version}, this Signalbox knows up to {VERSION}: "
                 "upgrade Signalbox, or name another folder in [state] dir"
             )
+        # a rollback journal with EXTRA survives a power cut; before SQLite 3.51.3, WAL can corrupt under two writers
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = EXTRA")
         if version < VERSION:
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 

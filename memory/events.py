@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from memory.database import Database
@@ -57,12 +57,14 @@ def append(connection: sqlite3.Connection, kind: str, about: About, data: dict[s
 
 
 def _hash(row: tuple[Any, ...]) -> str:
-    return hashlib.sha256(json.dumps(row).encode()).hexdigest()
+    # `default`: a value that was made a blob from outside is a change to report, not a reason to stumble
+    return hashlib.sha256(json.dumps(row, default=repr).encode()).hexdigest()
 
 
 def read(database: Database, *, after: int = 0, feature: str = "") -> Iterator[Event]:
     query = "SELECT * FROM events WHERE seq > ? AND (? = '' OR feature = ?) ORDER BY seq"
-    for row in database.connection().execute(query, (after, feature, feature)):
+    # all at once: a reader that is half through would keep every writer waiting
+    for row in database.connection().execute(query, (after, feature, feature)).fetchall():
         yield Event(**{**dict(row), "data": json.loads(row["data"])})
 
 
@@ -78,11 +80,20 @@ class Chain:
 def verify(database: Database) -> Chain:
     """Recompute every hash; name the first event that does not fit."""
     previous, expected = GENESIS, 1
-    for row in database.connection().execute("SELECT * FROM events ORDER BY seq"):
+    rows = database.connection().execute("SELECT * FROM events ORDER BY seq")
+    while True:
+        try:
+            row = next(rows, None)
+        except sqlite3.OperationalError as error:  # text that is no UTF-8
+            return Chain(events=expected - 1, broken_at=expected, reason=f"event {expected} cannot be read: {error}")
+        if row is None:
+            break
         values = tuple(row)
         if values[0] != expected:
             return Chain(events=expected - 1, broken_at=expected, reason=f"event {expected} is missing")
         if values[7] != previous or values[8] != _hash(values[:8]):
-            return Chain(events=expected - 1, broken_at=expected, reason=f"event {expected} was changed after it was written")
+            return Chain(
+                events=expected - 1, broken_at=expected, reason=f"event {expected} was changed after it was written"
+            )
         previous, expected = values[8], expected + 1
     return Chain(events=expected - 1, broken_at=None, reason="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,11 +42,18 @@ class Entry:
 
     def render(self) -> str:
         def block(title: str, lines: tuple[str, ...]) -> str:
-            return f"**{title}**\n\n" + "\n".join(f"- {line}" for line in lines or ("none",)) + "\n"
+            return f"**{title}**\n\n" + "\n".join(f"- {_flat(line)}" for line in lines or ("none",)) + "\n"
 
-        head = f"## {self.date} {self.feature}: {self.title} [{self.grade}]\n"
-        decision = f"**Decision**: {self.decision}\n"
-        return "\n".join((head, block("Result", self.result), decision, block("Learnings", self.learnings), block("Next", self.next)))
+        head = f"## {self.date} {self.feature}: {_flat(self.title)} [{self.grade}]\n"
+        decision = f"**Decision**: {_flat(self.decision)}\n"
+        return "\n".join(
+            (head, block("Result", self.result), decision, block("Learnings", self.learnings), block("Next", self.next))
+        )
+
+
+def _flat(text: str) -> str:
+    """Keep what others wrote on one line, where it can begin no heading and no entry."""
+    return " ".join(text.split())
 
 
 def page(root: Path, project: str) -> Path:
@@ -57,9 +65,10 @@ def write(root: Path, project: str, entry: Entry) -> Path:
     target = page(root, project)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _LOCK:
-        text = target.read_text(encoding="utf-8") if target.exists() else _header(project)
+        # as bytes: line ends and whatever else people wrote stay as they are
+        text = target.read_bytes().decode(errors="surrogateescape") if target.exists() else _header(project)
         ready = target.with_name(f".{target.name}.tmp")
-        ready.write_text(_with(text, entry), encoding="utf-8")
+        ready.write_bytes(_with(text, entry).encode(errors="surrogateescape"))
         ready.replace(target)
     return target
 
@@ -70,18 +79,19 @@ def _header(project: str) -> str:
 
 
 def _with(text: str, entry: Entry) -> str:
-    before, found, rest = _around(text, entry.feature)
-    after = rest if found else ""
-    return f"{before.rstrip()}\n\n{entry.render()}{after}"
+    place = _place(text, entry.feature)
+    if place is not None:
+        return f"{text[: place[0]]}{entry.render()}{text[place[1] :]}"
+    gap = "" if text.endswith("\n\n") or not text else "\n" if text.endswith("\n") else "\n\n"
+    return f"{text}{gap}{entry.render()}"
 
 
-def _around(text: str, feature: str) -> tuple[str, bool, str]:
-    """Split the page around the entry of a feature."""
-    lines = text.splitlines(keepends=True)
-    heads = [index for index, line in enumerate(lines) if line.startswith("## ")]
-    for place, index in enumerate(heads):
-        if f" {feature}:" in lines[index]:
-            end = heads[place + 1] if place + 1 < len(heads) else len(lines)
-            rest = "".join(lines[end:])
-            return "".join(lines[:index]), True, f"\n{rest}" if rest else ""
-    return text, False, ""
+def _place(text: str, feature: str) -> tuple[int, int] | None:
+    """Find where the entry of a feature begins and ends: behind its last list, or before the next heading."""
+    head = re.search(rf"^## \S+ {re.escape(feature)}: ", text, re.MULTILINE)
+    if head is None:
+        return None
+    following = re.search(r"^##? ", text[head.end() :], re.MULTILINE)
+    limit = head.end() + following.start() if following else len(text)
+    last = re.compile(r"^\*\*Next\*\*\r?\n\r?\n(?:- [^\n]*(?:\n|$))*", re.MULTILINE).search(text, head.end(), limit)
+    return head.start(), last.end() if last else limit

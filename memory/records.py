@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from memory.events import About, append, now
 from tickets.errors import InputError
 from tickets.model import Ticket
-from tickets.plan import Plan
 from tickets.states import State, may_move
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memory.database import Database
+    from tickets.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +86,15 @@ class Records:
     def add_feature(self, request: str, *, options: dict[str, Any], target: str, before: str) -> str:
         with self.database.transaction() as connection:
             feature = _next_id(connection, "features", "F")
+            request = _storable(request)
             row = (feature, request, "queued", json.dumps(options), None, target, before, 1, None, now(), None)
             connection.execute("INSERT INTO features VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            append(connection, "feature.asked", About(feature=feature), {"request": request, "target": target, "before": before})
+            append(
+                connection,
+                "feature.asked",
+                About(feature=feature),
+                {"request": request, "target": target, "before": before},
+            )
         return feature
 
     def feature(self, feature: str) -> FeatureRow:
@@ -98,7 +104,10 @@ class Records:
         return _feature(row)
 
     def features(self) -> list[FeatureRow]:
-        return [_feature(row) for row in self.database.connection().execute("SELECT * FROM features ORDER BY id")]
+        return [
+            _feature(row)
+            for row in self.database.connection().execute("SELECT * FROM features ORDER BY LENGTH(id), id")
+        ]
 
     def set_feature(self, feature: str, state: str, *, outcome: dict[str, Any] | None = None) -> None:
         with self.database.transaction() as connection:
@@ -113,7 +122,8 @@ class Records:
         """Let an ended feature run once more for the tickets that are ready again."""
         with self.database.transaction() as connection:
             connection.execute(
-                "UPDATE features SET state = 'queued', generation = generation + 1, ended_at = NULL WHERE id = ?", (feature,)
+                "UPDATE features SET state = 'queued', generation = generation + 1, ended_at = NULL WHERE id = ?",
+                (feature,),
             )
             append(connection, "feature.reopened", About(feature=feature), {})
 
@@ -140,7 +150,7 @@ class Records:
         return _ticket(row)
 
     def tickets(self, feature: str = "") -> list[TicketRow]:
-        query = "SELECT * FROM tickets WHERE ? = '' OR feature = ? ORDER BY id"
+        query = "SELECT * FROM tickets WHERE ? = '' OR feature = ? ORDER BY LENGTH(id), id"
         return [_ticket(row) for row in self.database.connection().execute(query, (feature, feature))]
 
     def move(self, ticket: str, state: State, reason: str = "", **fields: object) -> None:
@@ -149,11 +159,17 @@ class Records:
             row = self.ticket(ticket)
             if not may_move(row.state, state):
                 raise InputError(f"{ticket} is {row.state}; it cannot become {state}")
+            reason = _storable(reason)
             values = {"state": state.value, "reason": reason, **fields}
             columns = ", ".join(f"{name} = ?" for name in values)
             connection.execute(f"UPDATE tickets SET {columns} WHERE id = ?", (*values.values(), ticket))  # noqa: S608 - column names are ours
             if row.state != state:
-                append(connection, "ticket.state", row.about, {"from": row.state.value, "to": state.value, "reason": reason})
+                append(
+                    connection,
+                    "ticket.state",
+                    row.about,
+                    {"from": row.state.value, "to": state.value, "reason": reason},
+                )
 
     def revise(self, ticket: Ticket) -> int:
         """Store an edited ticket as a new revision; the ones before stay."""
@@ -163,7 +179,9 @@ class Records:
                 return row.revision
             revision = row.revision + 1
             values = (revision, ticket.model_dump_json(), ticket.sha256)
-            connection.execute("UPDATE tickets SET revision = ?, record = ?, sha256 = ? WHERE id = ?", (*values, ticket.id))
+            connection.execute(
+                "UPDATE tickets SET revision = ?, record = ?, sha256 = ? WHERE id = ?", (*values, ticket.id)
+            )
             connection.execute("INSERT INTO revisions VALUES (?, ?, ?, ?)", (ticket.id, *values))
             append(connection, "ticket.revised", row.about, {"revision": revision, "sha256": ticket.sha256})
         return revision
@@ -177,13 +195,22 @@ class Records:
     def start_attempt(self, ticket: str, *, base: str, start: str, worktree: str) -> int:
         with self.database.transaction() as connection:
             number = len(self.attempts(ticket)) + 1
-            connection.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, 'running', NULL, NULL)", (ticket, number, base, start))
+            connection.execute(
+                "INSERT INTO attempts VALUES (?, ?, ?, ?, 'running', NULL, NULL)", (ticket, number, base, start)
+            )
             self.move(ticket, State.RUNNING, base=base, worktree=worktree)
             about = About(feature=self.ticket(ticket).feature, ticket=ticket, attempt=number)
             append(connection, "attempt.started", about, {"base": base, "start": start})
         return number
 
-    def set_attempt(self, attempt: AttemptRow, state: str, *, outcome: dict[str, Any] | None = None, changes: dict[str, Any] | None = None) -> None:
+    def set_attempt(
+        self,
+        attempt: AttemptRow,
+        state: str,
+        *,
+        outcome: dict[str, Any] | None = None,
+        changes: dict[str, Any] | None = None,
+    ) -> None:
         """Move the attempt on; `outcome` and `changes` are added where they are given."""
         with self.database.transaction() as connection:
             for column, value in (("outcome", outcome), ("changes", changes)):
@@ -200,7 +227,10 @@ class Records:
 
     def attempts(self, ticket: str) -> list[AttemptRow]:
         rows = self.database.connection().execute("SELECT * FROM attempts WHERE ticket = ? ORDER BY number", (ticket,))
-        return [AttemptRow(**{**dict(row), "outcome": _loaded(row["outcome"]), "changes": _loaded(row["changes"])}) for row in rows]
+        return [
+            AttemptRow(**{**dict(row), "outcome": _loaded(row["outcome"]), "changes": _loaded(row["changes"])})
+            for row in rows
+        ]
 
     def note(self, kind: str, about: About, data: dict[str, Any]) -> None:
         """Add an event that changes no record."""
@@ -219,7 +249,15 @@ class Records:
 
     def add_report(self, sha256: str, report: dict[str, Any], about: About) -> None:
         with self.database.transaction() as connection:
-            row = (sha256, about.ticket, about.attempt, report["pass"], report["verdict"], json.dumps(report), report["created_at"])
+            row = (
+                sha256,
+                about.ticket,
+                about.attempt,
+                report["pass"],
+                report["verdict"],
+                json.dumps(report),
+                report["created_at"],
+            )
             connection.execute("INSERT OR IGNORE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             said = {gate["name"]: gate["verdict"] for gate in report["gates"]}
             data = {"pass": report["pass"], "verdict": report["verdict"], "report": sha256, "gates": said}
@@ -231,6 +269,11 @@ class Records:
         return [json.loads(row["report"]) for row in self.database.connection().execute(query, (ticket,))]
 
 
+def _storable(text: str) -> str:
+    """Spell out the bytes of a name that is no UTF-8, which SQLite cannot keep as text."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _next_id(connection: sqlite3.Connection, table: str, letter: str) -> str:
     last = connection.execute(f"SELECT MAX(CAST(SUBSTR(id, 3) AS INTEGER)) FROM {table}").fetchone()[0]  # noqa: S608 - our own table names
     return f"{letter}-{(last or 0) + 1:04d}"
@@ -238,7 +281,22 @@ def _next_id(connection: sqlite3.Connection, table: str, letter: str) -> str:
 
 def _insert_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
     record = ticket.model_dump_json()
-    row = (ticket.id, ticket.feature, 1, record, ticket.sha256, State.READY.value, "", None, None, None, None, None, 0.0, 0)
+    row = (
+        ticket.id,
+        ticket.feature,
+        1,
+        record,
+        ticket.sha256,
+        State.READY.value,
+        "",
+        None,
+        None,
+        None,
+        None,
+        None,
+        0.0,
+        0,
+    )
     connection.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.execute("INSERT INTO revisions VALUES (?, 1, ?, ?)", (ticket.id, record, ticket.sha256))
 

@@ -39,7 +39,9 @@ def _unexpected(error: Exception, arguments: list[str]) -> int:
     if type(error).__name__ == "Abort":  # click's word for Ctrl-C
         _say("interrupted; `orchestrate resume` carries on", INTERRUPTED, arguments)
         sys.stdout.flush()
-        os._exit(INTERRUPTED)  # threads of a run would keep the process alive; supervisors end their agents by themselves
+        os._exit(
+            INTERRUPTED
+        )  # threads of a run would keep the process alive; supervisors end their agents by themselves
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of click, which typer vendors
         return _say(f"{error.format_message()} (orchestrate --help)", int(error.exit_code), arguments)
     file = _keep(traceback.format_exc())

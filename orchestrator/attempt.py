@@ -57,7 +57,11 @@ def _exhausted(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow])
     if len(counted) < allowed and not _stuck(counted):
         return None
     why = (counted[-1].outcome or {}).get("evidence") or "no reason was recorded"
-    said = "the same change was handed in again" if _stuck(counted) and len(counted) < allowed else f"{len(counted)} attempts used up"
+    said = (
+        "the same change was handed in again"
+        if _stuck(counted) and len(counted) < allowed
+        else f"{len(counted)} attempts used up"
+    )
     failed = counted[-1].state == "failed"
     return (State.FAILED if failed else State.REJECTED), f"{_first_line(why)} ({said})"
 
@@ -91,14 +95,28 @@ class _Watch:
         for path in sorted([common / "config", *(common / "hooks").glob("*"), *(common / "info").glob("*")]):
             if path.is_file():
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
-        listing = workspace.repository.ask("status", "--porcelain", "-z", env={"GIT_WORK_TREE": str(workspace.root)}).out
+        listing = workspace.repository.ask(
+            "status", "--porcelain", "-z", env={"GIT_WORK_TREE": str(workspace.root)}
+        ).out
         return cls(control=digest.hexdigest(), files=frozenset(os.fsdecode(listing).split("\0")))
 
     def differences(self, later: _Watch) -> list[Change]:
         """Give what changed meanwhile: nobody else writes to these by themselves, but a person may have."""
-        found = [Change(path=entry[3:], kind="outside", note="changed in the main checkout while the agent ran without a sandbox") for entry in sorted(later.files - self.files) if entry]
+        found = [
+            Change(
+                path=entry[3:],
+                kind="outside",
+                note="changed in the main checkout while the agent ran without a sandbox",
+            )
+            for entry in sorted(later.files - self.files)
+            if entry
+        ]
         if later.control != self.control:
-            found.append(Change(path=".git", kind="git", note="the repository's configuration or hooks changed while the agent ran"))
+            found.append(
+                Change(
+                    path=".git", kind="git", note="the repository's configuration or hooks changed while the agent ran"
+                )
+            )
         return found
 
 
@@ -130,14 +148,25 @@ def _start(workspace: Workspace, base: str, last: AttemptRow | None) -> str:
     merged = merge(workspace.repository, base, left)
     if not isinstance(merged, Merged):
         return base
-    return commit_tree(workspace.repository, merged.tree, parents=(base,), message=f"{last.ticket}: start of the next attempt\n")
+    return commit_tree(
+        workspace.repository, merged.tree, parents=(base,), message=f"{last.ticket}: start of the next attempt\n"
+    )
 
 
 def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str) -> Checkout:
     path = workspace.worktrees / row.record.slug
     number = workspace.records.start_attempt(row.id, base=base, start=start, worktree=str(path))
     home = workspace.worktrees / ".homes" / f"{row.id}-{number}"
-    return Checkout(ticket=row.id, attempt=number, base=base, start=start, subject=row.record.title, path=path, home=home, owner=os.getpid())
+    return Checkout(
+        ticket=row.id,
+        attempt=number,
+        base=base,
+        start=start,
+        subject=row.record.title,
+        path=path,
+        home=home,
+        owner=os.getpid(),
+    )
 
 
 def _assignment(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, *, evidence: str) -> Assignment:
@@ -224,14 +253,16 @@ def evidence_of(report: dict[str, Any]) -> str:
         if gate["verdict"] == "pass":
             continue
         lines.append(f"### {gate['name']}: {gate['reason']}")
-        lines += [f"- {reports.finding_line(finding)}" for finding in gate["findings"]]
+        lines += [f"- {reports.finding_line(finding)}" for finding in gate["findings"][: reports.SHOWN]]
     return "\n".join(lines)
 
 
 def keep_branch(workspace: Workspace, row: TicketRow, commit: str) -> None:
     """Point the ticket's branch at what may land, so that a person can look at it."""
     ref = f"refs/heads/tickets/{row.record.slug}"
-    workspace.repository.move(ref, new=commit, old=workspace.repository.commit(ref), reason=f"{row.id} passed its gates")
+    workspace.repository.move(
+        ref, new=commit, old=workspace.repository.commit(ref), reason=f"{row.id} passed its gates"
+    )
 
 
 # leftovers of a crash

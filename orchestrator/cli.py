@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -21,29 +21,34 @@ agents = typer.Typer(help="Roles and drivers.", no_args_is_help=True, rich_marku
 for name, group in (("tickets", tickets), ("worktrees", worktrees), ("memory", memory), ("agents", agents)):
     app.add_typer(group, name=name)
 
-Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="the current folder")]
+Repo = Annotated[
+    Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="the current folder")
+]
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 Here = Path()
 
 
 @app.command()
 def feature(
-    words: Annotated[Optional[str], typer.Argument(help="What is wanted, in words.", metavar="WORDS")] = None,  # noqa: UP045 - typer reads it at run time
-    plan: Annotated[Optional[Path], typer.Option(help="Take the tickets from this plan or ticket file.")] = None,  # noqa: UP045 - see above
+    words: Annotated[str | None, typer.Argument(help="What is wanted, in words.", metavar="WORDS")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Take the tickets from this plan or ticket file.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after the validated plan.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Accept what the policy lets a person accept beforehand.")] = False,
-    parallel: Annotated[Optional[int], typer.Option(min=1, max=64, help="Tickets at work side by side.")] = None,  # noqa: UP045 - see above
+    parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Tickets at work side by side.")] = None,
     repo: Repo = Here,
     json: Json = False,
 ) -> int:
     """Plan, dispatch, gate, land, summarise."""
-    from orchestrator.commands.features import Asked, feature as run
+    from orchestrator.commands.features import Asked
+    from orchestrator.commands.features import feature as run
 
     return run(repo, Asked(words=words, plan=plan, dry_run=dry_run, yes=yes, parallel=parallel), json=json)
 
 
 @app.command()
-def resume(feature: Annotated[Optional[str], typer.Argument(metavar="[F]")] = None, repo: Repo = Here, json: Json = False) -> int:  # noqa: UP045 - typer reads it at run time
+def resume(
+    feature: Annotated[str | None, typer.Argument(metavar="[F]")] = None, repo: Repo = Here, json: Json = False
+) -> int:
     """Carry on whatever was interrupted."""
     from orchestrator.commands.features import resume as run
 
@@ -52,8 +57,10 @@ def resume(feature: Annotated[Optional[str], typer.Argument(metavar="[F]")] = No
 
 @app.command()
 def status(
-    which: Annotated[Optional[str], typer.Argument(metavar="[F or T]")] = None,  # noqa: UP045 - typer reads it at run time
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever something changes, until Ctrl-C.")] = False,
+    which: Annotated[str | None, typer.Argument(metavar="[F or T]")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again whenever something changes, until Ctrl-C.")
+    ] = False,
     repo: Repo = Here,
     json: Json = False,
 ) -> int:
@@ -66,8 +73,10 @@ def status(
 @app.command()
 def gate(
     worktree: Annotated[Path, typer.Option(help="The tree to judge.", show_default="here")] = Here,
-    base: Annotated[Optional[str], typer.Option(help="Judge against this revision.", show_default="merge base with the target")] = None,  # noqa: UP045 - typer reads it at run time
-    ticket: Annotated[Optional[str], typer.Option(help="Ticket id or ticket file to judge by.")] = None,  # noqa: UP045 - see above
+    base: Annotated[
+        str | None, typer.Option(help="Judge against this revision.", show_default="merge base with the target")
+    ] = None,
+    ticket: Annotated[str | None, typer.Option(help="Ticket id or ticket file to judge by.")] = None,
     json: Json = False,
     repo: Repo = Here,
 ) -> int:
@@ -81,8 +90,10 @@ def gate(
 def report(
     ticket: Annotated[str, typer.Argument(metavar="T")],
     form: Annotated[str, typer.Option("--format", help="text, md or json")] = "text",
-    attempt: Annotated[Optional[int], typer.Option(min=1, help="Which attempt.", show_default="the last one")] = None,  # noqa: UP045 - typer reads it at run time
-    stage: Annotated[Optional[str], typer.Option("--pass", help="worktree or integrated", show_default="the last one")] = None,  # noqa: UP045 - see above
+    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last one")] = None,
+    stage: Annotated[
+        str | None, typer.Option("--pass", help="worktree or integrated", show_default="the last one")
+    ] = None,
     repo: Repo = Here,
     json: Json = False,
 ) -> int:
@@ -107,7 +118,9 @@ def log(
 
 @app.command()
 def init(
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False, repo: Repo = Here, json: Json = False
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    repo: Repo = Here,
+    json: Json = False,
 ) -> int:
     """Write orchestrate.toml and the guide files, and ignore the state folder."""
     from orchestrator.commands.setup import init as run

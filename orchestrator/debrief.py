@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from memory.records import FeatureRow, TicketRow
     from orchestrator.workspace import Workspace
 
-FIGURE_LINES = 1
 INCONCLUSIVE = "could not be judged"
 
 
@@ -42,7 +41,11 @@ def outcome_of(workspace: Workspace, feature: FeatureRow) -> dict[str, Any]:
         "request": feature.request,
         "outcome": _word(feature, rows),
         "tickets": [_ticket(workspace, row) for row in rows],
-        "target": {"branch": feature.target, "before": feature.before, "after": workspace.repository.commit(f"refs/heads/{feature.target}")},
+        "target": {
+            "branch": feature.target,
+            "before": feature.before,
+            "after": workspace.repository.commit(f"refs/heads/{feature.target}"),
+        },
         "spend_usd": round(sum(row.spend_usd for row in rows), 6),
         "seconds": round((ended - began).total_seconds(), 3),
     }
@@ -84,7 +87,9 @@ def exit_code(outcome: dict[str, Any]) -> int:
         return 0
     if all(ticket["state"] == "blocked" for ticket in own):
         return 3
-    judged = [ticket for ticket in own if not ticket["reason"].startswith(INCONCLUSIVE) and ticket["state"] != "blocked"]
+    judged = [
+        ticket for ticket in own if not ticket["reason"].startswith(INCONCLUSIVE) and ticket["state"] != "blocked"
+    ]
     return 1 if judged else 4
 
 
@@ -99,7 +104,7 @@ def entry_of(workspace: Workspace, feature: FeatureRow, outcome: dict[str, Any])
         feature=feature.id,
         title=feature.request,
         date=feature.created_at[:10],
-        grade="E1" if any("seeds" in line for line in figures) else "E2" if figures else "E3",
+        grade="E1" if any("decision " in line for line in figures) else "E2" if figures else "E3",
         result=(*(_result(workspace, row) for row in rows), *figures),
         decision=_decision(outcome, len(landed), len(rows)),
         learnings=tuple(_learnings(workspace, rows)),
@@ -116,10 +121,10 @@ def _result(workspace: Workspace, row: TicketRow) -> str:
 
 
 def _measured(workspace: Workspace, row: TicketRow) -> str:
-    reports = [report for report in workspace.records.reports(row.id) if report["pass"] == "integrated"]
+    reports = [report for report in workspace.records.reports(row.id) if report.get("pass") == "integrated"]
     gates = reports[-1]["gates"] if reports else []
-    tests = next((gate["reason"] for gate in gates if gate["name"] == "tests"), "")
-    return f"{len(gates)} gates passed ({tests})" if tests else f"{len(gates)} gates passed"
+    said = [gate["reason"] for gate in gates if gate["name"] == "tests"]
+    return f"{len(gates)} gates passed{f' ({said[0]})' if said else ''}"
 
 
 def _figures(workspace: Workspace, row: TicketRow) -> Iterable[str]:

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from memory.events import Event
     from orchestrator.workspace import Workspace
 
-MARKS = {"landed": "[green]landed[/]", "rejected": "[red]rejected[/]", "failed": "[red]failed[/]", "blocked": "[yellow]blocked[/]"}
+MARKS = {
+    "landed": "[green]landed[/]",
+    "rejected": "[red]rejected[/]",
+    "failed": "[red]failed[/]",
+    "blocked": "[yellow]blocked[/]",
+}
 
 
-def _console():  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich is imported inside: --help does without it
-    from rich.console import Console
+def _console() -> Console:
+    from rich.console import Console  # here, because --help does without it
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -49,8 +56,10 @@ def _safe(value: object) -> Any:
 
 
 def _planned(event: Event, _title: str, data: dict[str, Any]) -> str:
-    lines = [f"{event.feature} planned: {len(data['tickets'])} tickets ({', '.join(data['tickets'].values())})"]
-    return "\n         ".join([*lines, *(f"assumed: {item}" for item in data["assumptions"]), *(f"ordered: {item}" for item in data["notes"])])
+    lines = [f"{event.feature} planned: {len(data['tickets'])} tickets ({', '.join(sorted(data['tickets'].values()))})"]
+    return "\n         ".join(
+        [*lines, *(f"assumed: {item}" for item in data["assumptions"]), *(f"ordered: {item}" for item in data["notes"])]
+    )
 
 
 def _state(event: Event, title: str, data: dict[str, Any]) -> str:
@@ -64,13 +73,17 @@ def _state(event: Event, title: str, data: dict[str, Any]) -> str:
 
 def _judged(event: Event, _title: str, data: dict[str, Any]) -> str:
     noes = [name for name, said in data["gates"].items() if said != "pass"]
-    said = {"pass": "[green]pass[/]", "fail": "[red]fail[/]", "inconclusive": "[yellow]inconclusive[/]"}[data["verdict"]]
+    said = {"pass": "[green]pass[/]", "fail": "[red]fail[/]", "inconclusive": "[yellow]inconclusive[/]"}[
+        data["verdict"]
+    ]
     return f"{event.ticket} {data['pass']} gates: {said}" + (f" ({', '.join(noes)})" if noes else "")
 
 
-def _followed(event: Event, _title: str, data: dict[str, Any]) -> str:
+def _followed(_event: Event, _title: str, data: dict[str, Any]) -> str:
     if data["trouble"]:
-        return f"[yellow]{data['worktree']} could not follow the target ({data['trouble']}); nothing in it was touched[/]"
+        return (
+            f"[yellow]{data['worktree']} could not follow the target ({data['trouble']}); nothing in it was touched[/]"
+        )
     if data["left_alone"]:
         names = ", ".join(data["left_alone"][:5])
         return f"[yellow]{data['worktree']} has uncommitted changes ({names}); they were left as they are[/]"
@@ -81,13 +94,22 @@ _SENTENCES: dict[str, Callable[[Event, str, dict[str, Any]], str]] = {
     "feature.asked": lambda event, _title, data: f"{event.feature} asked: {data['request']}",
     "feature.planned": _planned,
     "attempt.started": lambda event, title, _data: f"{event.ticket} attempt {event.attempt}  {title}",
-    "attempt.interrupted": lambda event, _title, _data: f"{event.ticket} attempt {event.attempt} was interrupted; it is archived and made again",
+    "attempt.interrupted": lambda event, _title, _data: (
+        f"{event.ticket} attempt {event.attempt} was interrupted; it is archived and made again"
+    ),
     "gates.judged": _judged,
     "ticket.state": _state,
     "ticket.trouble": lambda event, _title, data: f"[yellow]{event.ticket}: {data['reason']}[/]",
     "landing.followed": _followed,
-    "runner.recovered": lambda _event, _title, data: "recovered after a crash: "
-    + "; ".join([*(f"{name} archived" for name in data["archived"]), *(f"stale {lock} removed" for lock in data.get("locks", []))]),
+    "runner.recovered": lambda _event, _title, data: (
+        "recovered after a crash: "
+        + "; ".join(
+            [
+                *(f"{name} archived" for name in data["archived"]),
+                *(f"stale {lock} removed" for lock in data.get("locks", [])),
+            ]
+        )
+    ),
 }
 
 

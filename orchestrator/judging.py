@@ -44,7 +44,9 @@ def workshop(workspace: Workspace, base: str, *, name: str, logs: Path) -> Itera
         shutil.rmtree(place.folder, ignore_errors=True)
 
 
-def judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow, changes: ChangeSet, *, stage: Pass, said: str | None) -> dict[str, Any]:
+def judge(
+    workspace: Workspace, row: TicketRow, attempt: AttemptRow, changes: ChangeSet, *, stage: Pass, said: str | None
+) -> dict[str, Any]:
     """Judge a ticket's change in one pass; record and return the report."""
     about = About(feature=row.feature, ticket=row.id, attempt=attempt.number)
     logs = workspace.state / "logs" / row.id / str(attempt.number) / stage

@@ -66,7 +66,9 @@ def _try_to_land(workspace: Workspace, row: TicketRow) -> Next | None:
         return _send_back(workspace, row, attempt, state="refused", evidence=evidence_of(report))
     if report["verdict"] == "inconclusive":
         reason = next(gate["reason"] for gate in report["gates"] if gate["verdict"] == "inconclusive")
-        workspace.records.move(row.id, State.FAILED, f"could not be judged on the merged tree: {reason}", verdict="inconclusive")
+        workspace.records.move(
+            row.id, State.FAILED, f"could not be judged on the merged tree: {reason}", verdict="inconclusive"
+        )
         return "ended"
     return _move_target(workspace, row, found, report)
 
@@ -76,7 +78,9 @@ def _candidate(workspace: Workspace, row: TicketRow, attempt: AttemptRow, head: 
     merged = merge(workspace.repository, head, changes.commit)
     if isinstance(merged, Conflict):
         return merged
-    rehearsal = commit_tree(workspace.repository, merged.tree, parents=(head, changes.commit), message=f"rehearsal of {row.id}\n")
+    rehearsal = commit_tree(
+        workspace.repository, merged.tree, parents=(head, changes.commit), message=f"rehearsal of {row.id}\n"
+    )
     evidence = [change for change in changes.changes if change not in changes.landing]
     return Candidate(head=head, commit=rehearsal, changes=between(workspace.repository, head, rehearsal, evidence))
 
@@ -108,7 +112,9 @@ def _move_target(workspace: Workspace, row: TicketRow, candidate: Candidate, rep
     if blocked := [follower for follower in watching if follower.obstacle]:
         return _wait_for_person(workspace, row, blocked[0])
     about = About(feature=row.feature, ticket=row.id, attempt=report["attempt"])
-    workspace.records.note("landing.intended", about, {"old": candidate.head, "new": commit, "report": reports.sha256(report)})
+    workspace.records.note(
+        "landing.intended", about, {"old": candidate.head, "new": commit, "report": reports.sha256(report)}
+    )
     if not land(repository, target, old=candidate.head, new=commit, reason=f"orchestrate: land {row.id}"):
         return None
     _finish(workspace, row, old=candidate.head, new=commit)
@@ -153,19 +159,27 @@ def _attach_reports(workspace: Workspace, row: TicketRow, commit: str) -> None:
     last = {report["pass"]: report for report in workspace.records.reports(row.id)}
     text = json.dumps([last[stage] for stage in ("worktree", "integrated") if stage in last], sort_keys=True)
     identity = workspace.repository.identity().environment()
-    workspace.repository.git("notes", f"--ref={NOTES}", "add", "--force", "--file=-", commit, stdin=text.encode(), env=identity)
+    workspace.repository.git(
+        "notes", f"--ref={NOTES}", "add", "--force", "--file=-", commit, stdin=text.encode(), env=identity
+    )
 
 
 def _check(workspace: Workspace, row: TicketRow, commit: str) -> None:
     """Prove that what stands on the target is the tree that was judged."""
     judged = {report["tree"] for report in workspace.records.reports(row.id) if report["verdict"] == "pass"}
     if workspace.repository.tree(commit) not in judged:
-        raise InconclusiveError(f"{commit} on {workspace.policy.project.target} is not the tree that was judged for {row.id}")
+        raise InconclusiveError(
+            f"{commit} on {workspace.policy.project.target} is not the tree that was judged for {row.id}"
+        )
 
 
 def _finish_interrupted(workspace: Workspace, row: TicketRow) -> bool:
     """Complete a landing whose target had already moved when the harness died."""
-    intended = [event for event in read(workspace.database, feature=row.feature) if event.kind == "landing.intended" and event.ticket == row.id]
+    intended = [
+        event
+        for event in read(workspace.database, feature=row.feature)
+        if event.kind == "landing.intended" and event.ticket == row.id
+    ]
     for event in reversed(intended):
         new, old = event.data["new"], event.data["old"]
         if workspace.repository.commit(new) and workspace.repository.is_ancestor(new, workspace.head()):

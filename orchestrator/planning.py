@@ -12,8 +12,10 @@ from agents.catalogue import driver
 from agents.protocol import Bench, Facts, PlanningTask
 from gates.builtin.denylist import protected
 from tickets.errors import FileError, InputError, Problem
+from tickets.files import read as read_ticket
 from tickets.globs import is_literal
 from tickets.lint import lint
+from tickets.model import Draft
 from tickets.plan import Plan, read_plan
 from worktrees.checkout import write_tree
 from worktrees.confinement import Confinement
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
     from agents.protocol import Driver
     from orchestrator.workspace import Workspace
-    from tickets.model import Draft
+    from tickets.model import Ticket
     from tickets.policy import Policy
+    from worktrees.confinement import Level
     from worktrees.git import Entry
 
 PLANNING_TIMEOUT_S = 900.0
@@ -50,8 +53,20 @@ def read_plan_file(workspace: Workspace, file: Path, base: str) -> Plan:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as a plan: {error}") from error
+    if text.startswith("---"):
+        return checked(workspace, _of_one_ticket(read_ticket(text, str(file))), base, str(file))
     plan = read_plan(text, str(file), max_tickets=workspace.policy.planning.max_tickets)
     return checked(workspace, plan, base, str(file))
+
+
+def _of_one_ticket(ticket: Ticket) -> Plan:
+    """Make a plan of a ticket file; the run gives the ticket an id of its own."""
+    if ticket.depends_on:
+        raise InputError(
+            f"a ticket file on its own cannot wait for others ({', '.join(ticket.depends_on)}); use a plan file"
+        )
+    values = ticket.model_dump(exclude={"id", "feature", "depends_on"})
+    return Plan(request=ticket.title, tickets=(Draft.model_validate({**values, "key": "ticket"}),))
 
 
 def gather(workspace: Workspace, base: str) -> Facts:
@@ -80,7 +95,7 @@ def _bench(workspace: Workspace, scratch: Path, *, base: str, lead: Driver) -> B
     tree, home, desk = scratch / "tree", scratch / "home", scratch / "desk"
     desk.mkdir()
     tree.mkdir()
-    level = "none"
+    level: Level = "none"
     if lead.runs_foreign_code:
         level = workspace.level
         write_tree(workspace.repository, workspace.repository.tree(base), tree)
@@ -92,7 +107,10 @@ def _bench(workspace: Workspace, scratch: Path, *, base: str, lead: Driver) -> B
         log=scratch / "lead.log",
         variables=agent_variables(workspace.policy, workspace.policy.planning.lead) | dict(environment.variables),
         confinement=Confinement(
-            level=level, write=(tree, home, desk), read=readable(workspace, environment.python), network=bool(workspace.policy.sandbox.network)
+            level=level,
+            write=(tree, home, desk),
+            read=readable(workspace, environment.python),
+            network=bool(workspace.policy.sandbox.network),
         ),
         timeout_s=PLANNING_TIMEOUT_S,
         disk_bytes=workspace.policy.sandbox.disk_mib << 20,
@@ -120,7 +138,11 @@ def readable(workspace: Workspace, python: Path) -> tuple[Path, ...]:
 def checked(workspace: Workspace, plan: Plan, base: str, name: str) -> Plan:
     """Hold each ticket against the base; raise FileError with every problem."""
     entries = workspace.repository.entries(workspace.repository.tree(base))
-    if problems := [problem for index, draft in enumerate(plan.tickets) for problem in _problems(workspace, draft, entries, f"{name}: ticket {index + 1}")]:
+    if problems := [
+        problem
+        for index, draft in enumerate(plan.tickets)
+        for problem in _problems(workspace, draft, entries, f"{name}: ticket {index + 1}")
+    ]:
         raise FileError(*problems)
     return plan
 
@@ -134,7 +156,9 @@ def _problems(workspace: Workspace, draft: Draft, entries: list[Entry], name: st
     denied = protected(workspace.policy)
     for pattern in draft.scope.allowed:
         if is_literal(pattern) and pattern in denied:
-            yield Problem(file=f"{name} ({draft.key})", line=1, key="scope", expected=f"{pattern!r} is protected by the policy")
+            yield Problem(
+                file=f"{name} ({draft.key})", line=1, key="scope", expected=f"{pattern!r} is protected by the policy"
+            )
 
 
 def leaving(workspace: Workspace, entries: list[Entry]) -> list[str]:

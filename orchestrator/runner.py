@@ -105,7 +105,9 @@ def _check_disk(workspace: Workspace) -> None:
     """Raise before the disk is so full that nothing could be recorded any more: the engine would wait for ever."""
     free = shutil.disk_usage(workspace.state).free
     if free < STOP_BYTES:
-        raise EnvironmentFailure(f"the disk of {workspace.state} is full ({free >> 20} MiB left); free some space, then `orchestrate resume`")
+        raise EnvironmentFailure(
+            f"the disk of {workspace.state} is full ({free >> 20} MiB left); free some space, then `orchestrate resume`"
+        )
 
 
 def recover(workspace: Workspace) -> list[str]:

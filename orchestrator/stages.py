@@ -56,7 +56,9 @@ def write_ticket_files(workspace: Workspace, feature_id: str) -> None:
     folder = workspace.state / "tickets"
     folder.mkdir(parents=True, exist_ok=True)
     for row in workspace.records.tickets(feature_id):
-        (folder / f"{row.record.id}{row.record.slug[len(row.id) :]}.md").write_text(render(row.record), encoding="utf-8")
+        (folder / f"{row.record.id}{row.record.slug[len(row.id) :]}.md").write_text(
+            render(row.record), encoding="utf-8"
+        )
 
 
 def await_dependencies(ticket_id: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory.database import Database
@@ -15,6 +14,8 @@ from tickets.policy import POLICY_FILE, Policy, read_policy
 from worktrees.git import Repository
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from worktrees.confinement import Level
 
 FREE_BYTES = 256 << 20
@@ -75,7 +76,11 @@ class Workspace:
     def policy_at(self, commit: str) -> Policy:
         """Read the policy from a commit, where no agent can have edited it; the defaults where it has none."""
         text = self.repository.read(commit, POLICY_FILE)
-        return read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}") if text is not None else Policy()
+        return (
+            read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}")
+            if text is not None
+            else Policy()
+        )
 
     def head(self) -> str:
         """Give the target's commit; raise InputError where there is none."""
@@ -90,7 +95,9 @@ class Workspace:
         self.state.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.state).free
         if free < FREE_BYTES:
-            raise EnvironmentFailure(f"only {free >> 20} MiB are free at {self.state}, and {FREE_BYTES >> 20} are needed; nothing was started")
+            raise EnvironmentFailure(
+                f"only {free >> 20} MiB are free at {self.state}, and {FREE_BYTES >> 20} are needed; nothing was started"
+            )
         self._hide_state()
 
     def _hide_state(self) -> None:

@@ -34,7 +34,7 @@ build() {
     } >&2
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
     before=$(du -sk "$venv" | cut -f1)
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
         ${SIGNALBOX_TORCH_INDEX:+--extra-index-url "$SIGNALBOX_TORCH_INDEX"} \
         --constraint constraints.txt --editable ".[hub,dev]" >&2
     after=$(du -sk "$venv" | cut -f1)

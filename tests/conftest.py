@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from demo_project import POLICY, Demo, script, ticket, writes
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def demo(tmp_path: Path, home: Path) -> Demo:
     root.mkdir()
     made = Demo(root, home)
     made.git("init", "-qb", "main")
-    tickets = [ticket("a", new="src/a.py", accept="import a; assert a.X == 1"), ticket("b", new="src/b.py", accept="import b; assert b.X == 2")]
+    tickets = [
+        ticket("a", new="src/a.py", accept="import a; assert a.X == 1"),
+        ticket("b", new="src/b.py", accept="import b; assert b.X == 2"),
+    ]
     steps = {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "X = 2\n")]}
     made.write("orchestrate.toml", POLICY)
     made.write("script.yaml", script(tickets, steps))

@@ -90,7 +90,11 @@ def test_platform_is_intact_for_commands_and_their_children(folder: str) -> None
 def test_the_shelf_holds_its_readme_and_one_package() -> None:
     names = {path.name for path in (ROOT / "platform").iterdir() if path.name != "__pycache__"}
     assert names == {"README.md", HUB}
-    strays = [path for path in (ROOT / "platform").rglob("*.py") if path.name == "conftest.py" or path.name.startswith("test_")]
+    strays = [
+        path
+        for path in (ROOT / "platform").rglob("*.py")
+        if path.name == "conftest.py" or path.name.startswith("test_")
+    ]
     assert not strays
 
 
@@ -107,17 +111,28 @@ def test_each_package_is_imported_from_this_tree(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__file__ is not None
     assert Path(module.__file__).parent == PLACES[package]
-    done = subprocess.run([sys.executable, "-c", f"import {package}; print({package}.__file__)"], cwd=ROOT / "tests", env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {package}; print({package}.__file__)"],
+        cwd=ROOT / "tests",
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert Path(done.stdout.strip()).parent == PLACES[package]
 
 
 def test_no_other_distribution_ships_one_of_our_names() -> None:
-    owners = {name: set(found) - {"signalbox"} for name, found in metadata.packages_distributions().items() if name in ARROWS}
+    owners = {
+        name: set(found) - {"signalbox"} for name, found in metadata.packages_distributions().items() if name in ARROWS
+    }
     assert not any(owners.values()), owners
 
 
 def test_no_module_is_named_like_one_of_the_standard_library() -> None:
-    shadows = [path for path in ALL if path.parent in {ROOT, ROOT / "platform"} and path.stem in sys.stdlib_module_names]
+    shadows = [
+        path for path in ALL if path.parent in {ROOT, ROOT / "platform"} and path.stem in sys.stdlib_module_names
+    ]
     assert not shadows
 
 
@@ -163,7 +178,11 @@ def test_only_the_doors_start_processes() -> None:
         "agents/scripted_player.py",  # runs as an agent, not as the harness
         "gates/workshop.py",  # asks an interpreter for its version
     }
-    users = {str(path.relative_to(ROOT)) for path, tree in TREES.items() if HUB not in path.parts and any(name.split(".")[0] == "subprocess" for name, _ in imported(tree))}
+    users = {
+        str(path.relative_to(ROOT))
+        for path, tree in TREES.items()
+        if HUB not in path.parts and any(name.split(".")[0] == "subprocess" for name, _ in imported(tree))
+    }
     assert users <= doors
 
 
@@ -177,7 +196,11 @@ def functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionD
 
 
 def test_modules_are_short() -> None:
-    long = {str(path.relative_to(ROOT)): lines for path in ALL if (lines := path.read_text(encoding="utf-8").count("\n")) > MODULE_LINES}
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in ALL
+        if (lines := path.read_text(encoding="utf-8").count("\n")) > MODULE_LINES
+    }
     assert not long
 
 
@@ -203,11 +226,19 @@ def test_the_pipeline_fits_one_screen() -> None:
 
 
 def test_broad_handlers_stand_at_the_process_edges_only() -> None:
-    edges = {"orchestrator/__main__.py", "orchestrator/stages.py", "gates/runner.py", "worktrees/supervisor.py", f"platform/{HUB}/cli.py"}
+    edges = {
+        "orchestrator/__main__.py",
+        "orchestrator/stages.py",
+        "gates/runner.py",
+        "worktrees/supervisor.py",
+        f"platform/{HUB}/cli.py",
+    }
     found = set()
     for path, tree in TREES.items():
         for node in ast.walk(tree):
-            broad = isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+            broad = isinstance(node, ast.ExceptHandler) and (
+                node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
+            )
             if broad and not (isinstance(node, ast.ExceptHandler) and isinstance(node.body[-1], ast.Raise)):
                 found.add(str(path.relative_to(ROOT)))
     assert found <= edges

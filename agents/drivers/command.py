@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REPORT_BYTES = 1 << 20
-"""A report is read up to this size; more is no report."""
-_ENDINGS: dict[str, Ending] = {"timeout": "timeout", "disk": "disk", "interrupted": "interrupted", "not-started": "not-started"}
+"""A report is read up to this size; what follows is left out."""
+_ENDINGS: dict[str, Ending] = {
+    "timeout": "timeout",
+    "disk": "disk",
+    "interrupted": "interrupted",
+    "not-started": "not-started",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +35,23 @@ class CommandDriver:
 
     def probe(self) -> Probe:
         found = shutil.which(self._argv()[0])
-        return Probe(ready=found is not None, detail=found or f"{self.command[0]!r} is neither on the PATH nor an executable file")
+        return Probe(
+            ready=found is not None,
+            detail=found or f"{self.command[0]!r} is neither on the PATH nor an executable file",
+        )
 
     def plan(self, task: PlanningTask) -> str:
         answer = task.bench.desk / "plan.yaml"
-        receipt = self._run(task.bench, task.brief, {"ORCHESTRATE_REPORT": str(answer), "ORCHESTRATE_REQUEST": task.request})
+        receipt = self._run(
+            task.bench, task.brief, {"ORCHESTRATE_REPORT": str(answer), "ORCHESTRATE_REQUEST": task.request}
+        )
         if receipt.ending == "not-started":
             raise InputError(f"agents.{self.name}: {receipt.reason}")
         if receipt.ending != "exited" or receipt.exit != 0:
-            raise SignalboxError(f"the lead {self.name} gave no plan: {_reason(receipt)}; its output is in {receipt.log}")
-        return _read(answer) or _read(Path(receipt.log)) or ""
+            raise SignalboxError(
+                f"the lead {self.name} gave no plan: {_reason(receipt)}; its output is in {receipt.log}"
+            )
+        return read_report(answer) or read_report(Path(receipt.log)) or ""
 
     def work(self, assignment: Assignment) -> Outcome:
         desk = assignment.bench.desk
@@ -51,7 +63,7 @@ class CommandDriver:
             "ORCHESTRATE_ATTEMPT": str(assignment.attempt),
         }
         receipt = self._run(assignment.bench, assignment.brief, variables)
-        return outcome_of(receipt, report=_read(report) or _read(Path(receipt.log)))
+        return outcome_of(receipt, report=read_report(report) or read_report(Path(receipt.log)))
 
     def _argv(self) -> tuple[str, ...]:
         program = self.command[0]
@@ -65,9 +77,10 @@ class CommandDriver:
 def launch(bench: Bench, command: tuple[str, ...], *, brief: str, variables: Mapping[str, str]) -> Receipt:
     """Start a program on the bench with the brief on its standard input, and wait for the end of all it started."""
     paper = bench.desk / "brief.md"
-    paper.write_text(brief, encoding="utf-8")
+    text = brief.encode(errors="backslashreplace")  # names of files need not be UTF-8, and the findings name them
+    paper.write_bytes(text)
     environment = {**bench.variables, "ORCHESTRATE_BRIEF": str(paper), **variables}
-    what = Launch(command=command, cwd=bench.tree, env=environment, confinement=bench.confinement, stdin=brief.encode())
+    what = Launch(command=command, cwd=bench.tree, env=environment, confinement=bench.confinement, stdin=text)
     return run(what, log=bench.log, bounds=Bounds(timeout_s=bench.timeout_s, disk_bytes=bench.disk_bytes))
 
 
@@ -88,7 +101,7 @@ def _reason(receipt: Receipt) -> str:
     return receipt.reason or f"the agent ended with exit code {receipt.exit}"
 
 
-def _read(path: Path) -> str | None:
+def read_report(path: Path) -> str | None:
     """Read what an agent wrote for us: a regular file of bearable size, or nothing."""
     if path.is_symlink() or not path.is_file():
         return None

@@ -58,8 +58,8 @@ class RecipesDriver:
 
     def plan(self, task: PlanningTask) -> str:
         recipe, parameters = self._recognise(task.request)
-        tickets = recipe.plan(parameters, task.facts)
-        return json.dumps({"request": task.request, "tickets": tickets})
+        planned = recipe.plan(parameters, task.facts)
+        return json.dumps({"request": task.request, "tickets": planned.tickets, "assumptions": planned.assumptions})
 
     def _recognise(self, request: str) -> tuple[Recipe, Parameters]:
         for recipe in RECIPES.values():
@@ -83,11 +83,15 @@ class RecipesDriver:
     def _carry_out(self, assignment: Assignment, workplace: Workplace) -> str:
         found = read_instruction(assignment.ticket.context)
         if found is None:
-            raise InputError(f"{assignment.ticket.id} is no ticket of a recipe; the agent `recipes` cannot carry it out")
+            raise InputError(
+                f"{assignment.ticket.id} is no ticket of a recipe; the agent `recipes` cannot carry it out"
+            )
         name, step, parameters = found
         return RECIPES[name].steps[step](workplace, parameters)
 
-    def _outcome(self, assignment: Assignment, started: float, *, report: str | None = None, reason: str = "") -> Outcome:
+    def _outcome(
+        self, assignment: Assignment, started: float, *, report: str | None = None, reason: str = ""
+    ) -> Outcome:
         assignment.bench.log.parent.mkdir(parents=True, exist_ok=True)
         assignment.bench.log.write_text(report or reason, encoding="utf-8")
         return Outcome(

@@ -3,8 +3,8 @@
     plan: {request: ..., tickets: [...]}        # when it is the lead
     tickets:
       some-key-or-title-or-*:                   # the first that fits the ticket's id or title
-        - - write: {path: src/a.py, text: "x = 1\\n"}      # attempt 1
-          - report: "## Summary\\n..."
+        - - write: {path: src/a.py, text: x = 1}      # attempt 1
+          - report: auto
         - - shell: "sed -i s/1/2/ src/a.py"                # attempt 2; the last one repeats
 
 Steps: write {path, text}, append {path, text}, delete PATH, shell LINE, say TEXT, report TEXT (`auto` writes an honest
@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.drivers.command import launch, outcome_of
+from agents.drivers.command import launch, outcome_of, read_report
 from agents.protocol import Assignment, Outcome, PlanningTask, Probe
 from tickets.documents import Document, read_yaml
 from tickets.errors import FileError, InputError
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tickets.model import Ticket
 
 PLAYER = Path(__file__).parent.parent / "scripted_player.py"
-STEPS = frozenset("write append delete shell say report sleep exit hang crash git outside fill flood orphan".split())
+HONEST = ("write", "append", "delete", "shell", "say", "report", "sleep", "exit")
+STEPS = frozenset({*HONEST, "hang", "crash", "git", "outside", "fill", "flood", "orphan"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +58,21 @@ class ScriptedDriver:
         steps = self._steps(assignment.ticket, assignment.attempt)
         report = assignment.bench.desk / "report.md"
         played = assignment.bench.desk / "script.json"
-        played.write_text(json.dumps(steps), encoding="utf-8")
+        played.write_text(json.dumps(steps, default=str), encoding="utf-8")
         player = assignment.bench.desk / PLAYER.name  # the sandbox shows the desk, not this package
         player.write_bytes(PLAYER.read_bytes())
         command = (sys.executable, "-I", str(player), str(played))
         variables = {"ORCHESTRATE_REPORT": str(report), "ORCHESTRATE_ATTEMPT": str(assignment.attempt)}
         receipt = launch(assignment.bench, command, brief=assignment.brief, variables=variables)
-        return outcome_of(receipt, report=report.read_text(encoding="utf-8", errors="replace") if report.is_file() else None)
+        return outcome_of(receipt, report=read_report(report))
 
     def _read(self) -> Document:
         try:
             text = self.script.read_text(encoding="utf-8")
         except OSError as error:
-            raise InputError(f"agents.{self.name}: the script {self.script} cannot be read ({error.strerror})") from error
+            raise InputError(
+                f"agents.{self.name}: the script {self.script} cannot be read ({error.strerror})"
+            ) from error
         document = read_yaml(text, str(self.script))
         if not isinstance(document.data, dict):
             raise FileError(document.problem((), "a mapping with `plan:` or `tickets:`"))
@@ -77,14 +80,29 @@ class ScriptedDriver:
 
     def _steps(self, ticket: Ticket, attempt: int) -> list[dict[str, Any]]:
         document = self._read()
-        for pattern, attempts in document.data.get("tickets", {}).items():
+        entries = document.data.get("tickets") or {}
+        if not isinstance(entries, dict):
+            raise FileError(
+                document.problem(("tickets",), "expected patterns of ids or titles, each with a list of attempts")
+            )
+        for pattern, attempts in entries.items():
             if any(fnmatchcase(name, pattern) for name in (ticket.id, ticket.title)):
-                steps = attempts[min(attempt, len(attempts)) - 1] if attempts else []
-                return [_checked(step, document, pattern) for step in steps]
+                return _attempt(document, pattern, attempts, attempt)
         raise InputError(f"{self.script}: no entry of `tickets:` fits {ticket.id} ({ticket.title})")
 
 
-def _checked(step: object, document: Document, pattern: str) -> dict[str, Any]:
+def _attempt(document: Document, pattern: str, attempts: object, number: int) -> list[dict[str, Any]]:
+    """Give the steps of the attempt; the last one in the script repeats."""
+    if not isinstance(attempts, list):
+        raise FileError(document.problem(("tickets", pattern), "expected a list of attempts"))
+    index = min(number, len(attempts)) - 1
+    steps = attempts[index] if attempts else []
+    if not isinstance(steps, list):
+        raise FileError(document.problem(("tickets", pattern, index), "expected a list of steps"))
+    return [_checked(step, document, ("tickets", pattern, index, place)) for place, step in enumerate(steps)]
+
+
+def _checked(step: object, document: Document, place: tuple[str | int, ...]) -> dict[str, Any]:
     if isinstance(step, dict) and len(step) == 1 and next(iter(step)) in STEPS:
         return step
-    raise FileError(document.problem(("tickets", pattern), f"one of {', '.join(sorted(STEPS))} in each step, not {step!r}"))
+    raise FileError(document.problem(place, f"expected one of {', '.join(sorted(STEPS))} in each step, not {step!r}"))

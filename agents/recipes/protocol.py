@@ -37,7 +37,14 @@ class Workplace:
         self.written.append(path)
 
 
-Step = "Callable[[Workplace, Parameters], str]"
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What a recipe makes of a request."""
+
+    tickets: list[dict[str, Any]]
+    """In the form of a plan file."""
+    assumptions: list[str] = field(default_factory=list)
+    """What was taken for granted where the request left a choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +54,8 @@ class Recipe:
     """Matches the whole request, case-insensitively; its named groups are the parameters."""
     usage: str
     example: str
-    plan: Callable[[Parameters, Facts], list[dict[str, Any]]]
-    """Give the tickets, in the form of a plan file; raise InputError where the parameters make no sense here."""
+    plan: Callable[[Parameters, Facts], Planned]
+    """Give the tickets; raise InputError where the parameters make no sense here."""
     steps: Mapping[str, Callable[[Workplace, Parameters], str]]
     """Carry out one ticket each, and say in one sentence what was done."""
 

@@ -37,7 +37,9 @@ def verify(case: Case) -> Verdict:
         for path in change.paths:
             if denied := matches(path, globs):
                 message = f"{path} is protected by the policy ({denied})"
-                found.append(Finding(rule="denylist.protected", path=path, message=message, limit=denied, actual=change.kind))
+                found.append(
+                    Finding(rule="denylist.protected", path=path, message=message, limit=denied, actual=change.kind)
+                )
     return judged(found, otherwise="nothing protected was touched")
 
 

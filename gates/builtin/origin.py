@@ -65,7 +65,11 @@ def _judge(lease: Lease, ran: Ran) -> Verdict:
                 message = f"`import {name}`{where} gives {origin or 'nothing'}, not this tree's own code"
                 found.append(Finding(rule="origin.elsewhere", message=message, limit="this tree", actual=str(origin)))
     count = len(here)
-    return judged(found, otherwise=f"{count} package{'s' * (count != 1)} imported from this very tree, in child processes too", receipts=[ran.shown])
+    return judged(
+        found,
+        otherwise=f"{count} package{'s' * (count != 1)} imported from this very tree, in child processes too",
+        receipts=[ran.shown],
+    )
 
 
 GATE = Gate(name="origin", judges="tree", rule=rule, verify=verify)

@@ -24,11 +24,16 @@ NEVER = {
 
 
 def rule(ticket: Ticket, _policy: Policy) -> str:
-    lines = [*(f"- you may change `{glob}`" for glob in ticket.scope.write), *(f"- you may create `{glob}`" for glob in ticket.scope.new)]
+    lines = [
+        *(f"- you may change `{glob}`" for glob in ticket.scope.write),
+        *(f"- you may create `{glob}`" for glob in ticket.scope.new),
+    ]
     lines += [f"- you must not touch `{glob}`, whatever is allowed above" for glob in ticket.scope.deny]
     if not ticket.scope.allowed:
         lines.append("- you may write nothing")
-    return "\n".join([*lines, "Anything else that you create, change, rename or delete is refused. No symlinks, no special files."])
+    return "\n".join(
+        [*lines, "Anything else that you create, change, rename or delete is refused. No symlinks, no special files."]
+    )
 
 
 def refusal(path: str, scope: Scope) -> str | None:
@@ -55,11 +60,17 @@ def verify(case: Case) -> Verdict:
 
 def _findings(change: Change, scope: Scope) -> Iterator[Finding]:
     if rule_name := NEVER.get(change.kind):
-        yield Finding(rule=rule_name, path=change.path, message=f"{change.path}: {change.note or 'a ' + change.kind} may not be written")
+        yield Finding(
+            rule=rule_name,
+            path=change.path,
+            message=f"{change.path}: {change.note or 'a ' + change.kind} may not be written",
+        )
     elif change.kind not in {"byproduct", "git"}:
         for path in change.paths:
             if reason := refusal(path, scope):
-                yield Finding(rule="scope.outside", path=path, message=reason, limit=", ".join(scope.allowed), actual=change.kind)
+                yield Finding(
+                    rule="scope.outside", path=path, message=reason, limit=", ".join(scope.allowed), actual=change.kind
+                )
 
 
 GATE = Gate(name="scope", judges="change", rule=rule, permits=permits, verify=verify)

@@ -39,8 +39,14 @@ def verify(case: Case) -> Verdict:
         name = change.path.rpartition("/")[2]
         if change.kind == "git":
             found.append(Finding(rule="vcs.repository", path=change.path, message=f"{change.path}: {change.note}"))
-        elif change.kind in {"submodule"}:
-            found.append(Finding(rule="vcs.submodule", path=change.path, message=f"{change.path}: submodules are not a ticket's to change"))
+        elif change.kind == "submodule":
+            found.append(
+                Finding(
+                    rule="vcs.submodule",
+                    path=change.path,
+                    message=f"{change.path}: submodules are not a ticket's to change",
+                )
+            )
         elif name in CONTROL_FILES and named is not None and change.path not in named:
             message = f"{change.path} steers git, and the scope does not name it in full"
             found.append(Finding(rule="vcs.control-file", path=change.path, message=message))

@@ -47,7 +47,9 @@ def feature(repo: Path, asked: Asked, *, json: bool) -> int:
         return _show_plan(workspace, plan, request, base, json=json)
     _check_agents(workspace, plan)
     options = {"plan": plan.model_dump(mode="json") if plan else None, "yes": asked.yes}
-    identity = workspace.records.add_feature(request, options=options, target=workspace.policy.project.target, before=base)
+    identity = workspace.records.add_feature(
+        request, options=options, target=workspace.policy.project.target, before=base
+    )
     return see_through(workspace, identity, json=json)
 
 
@@ -72,10 +74,21 @@ def _check_agents(workspace: Workspace, plan: Plan | None) -> None:
 
 
 def _show_plan(workspace: Workspace, plan: Plan, request: str, base: str, *, json: bool) -> int:
-    tickets = [{"id": draft.key, "title": draft.title, "state": "draft", "reason": "", "attempts": 0, "base": base, "head": None, "landed": None, "verdict": None, "worktree": None, "spend_usd": 0.0} for draft in plan.tickets]
-    target = {"branch": workspace.policy.project.target, "before": base, "after": base}
-    data = {"feature": None, "request": request, "outcome": "planned", "tickets": tickets, "target": target, "spend_usd": 0.0, "seconds": 0.0}
-    data |= {"waves": plan.waves, "notes": list(plan.notes), "assumptions": list(plan.assumptions), "plan": plan.model_dump(mode="json")}
+    unborn = {"state": "draft", "reason": "", "attempts": 0, "base": base, "head": None, "landed": None}
+    unborn |= {"verdict": None, "worktree": None, "spend_usd": 0.0}
+    data: dict[str, Any] = {
+        "feature": None,
+        "request": request,
+        "outcome": "planned",
+        "tickets": [{"id": draft.key, "title": draft.title, **unborn} for draft in plan.tickets],
+        "target": {"branch": workspace.policy.project.target, "before": base, "after": base},
+        "spend_usd": 0.0,
+        "seconds": 0.0,
+        "waves": plan.waves,
+        "notes": list(plan.notes),
+        "assumptions": list(plan.assumptions),
+        "plan": plan.model_dump(mode="json"),
+    }
     say(data, lambda: plan_text(plan), as_json=json)
     return 0
 
@@ -141,7 +154,11 @@ def resume(repo: Path, feature_id: str | None, *, json: bool) -> int:
     for row in workspace.records.features():
         if feature_id in {None, row.id} and row.state == "ended":
             _wake(workspace, row.id)
-    wanted = [row for row in workspace.records.features() if row.state in {"queued", "running"} and feature_id in {None, row.id}]
+    wanted = [
+        row
+        for row in workspace.records.features()
+        if row.state in {"queued", "running"} and feature_id in {None, row.id}
+    ]
     if feature_id and not wanted:
         row = workspace.records.feature(feature_id)
         return see_through(workspace, row.id, json=json)

@@ -75,7 +75,7 @@ def _ticket(workspace: Workspace, named: str | None) -> Ticket | None:
 
 
 def _base(workspace: Workspace, named: str | None) -> str:
-    repository, target = workspace.repository, workspace.policy.project.target
+    repository = workspace.repository
     if named is not None:
         commit = repository.commit(named)
         if commit is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.commands.output import say, table
 from orchestrator.workspace import Workspace
@@ -23,15 +23,32 @@ def show_all(repo: Path, *, json: bool) -> int:
         played.setdefault(name, [])
         if role not in played[name]:
             played[name].append(role)
-    data = []
+    data: list[dict[str, Any]] = []
     for name in dict.fromkeys([*policy.agents, *played]):
         try:
             probe = driver(policy, name, workspace.root).probe()
             ready, detail = probe.ready, probe.detail
         except InputError as error:
             ready, detail = False, str(error)
-        data.append({"agent": name, "kind": policy.agent(name).kind, "roles": played.get(name, []), "ready": ready, "detail": detail})
-    rows = [(row["agent"], row["kind"], ",".join(row["roles"]) or "-", "ready" if row["ready"] else "NOT READY", row["detail"]) for row in data]
+        data.append(
+            {
+                "agent": name,
+                "kind": policy.agent(name).kind,
+                "roles": played.get(name, []),
+                "ready": ready,
+                "detail": detail,
+            }
+        )
+    rows = [
+        (
+            row["agent"],
+            row["kind"],
+            ",".join(row["roles"]) or "-",
+            "ready" if row["ready"] else "NOT READY",
+            row["detail"],
+        )
+        for row in data
+    ]
     say(data, lambda: table([tuple(str(cell) for cell in row) for row in rows]), as_json=json)
     return 0
 

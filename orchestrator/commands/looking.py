@@ -30,7 +30,11 @@ def _looked_at(repo: Path) -> Workspace:
 def status(repo: Path, which: str | None, *, watch: bool, json: bool) -> int:
     workspace = Workspace.open(repo)
     if not workspace.database.exists:
-        say({"features": []}, lambda: 'nothing was asked for here yet; begin with: orchestrate feature "..."', as_json=json)
+        say(
+            {"features": []},
+            lambda: 'nothing was asked for here yet; begin with: orchestrate feature "..."',
+            as_json=json,
+        )
         return 0
     shown = ""
     while True:
@@ -51,7 +55,10 @@ def _status(workspace: Workspace, which: str | None) -> tuple[str, Any]:
     if not features:
         return "no feature was asked for yet", {"features": []}
     parts = [_feature_text(workspace, row) for row in features[-20:]]
-    data = [{**as_json(row), "tickets": [as_json(ticket) for ticket in workspace.records.tickets(row.id)]} for row in features]
+    data = [
+        {**as_json(row), "tickets": [as_json(ticket) for ticket in workspace.records.tickets(row.id)]}
+        for row in features
+    ]
     return "\n\n".join(parts), {"features": data}
 
 
@@ -97,7 +104,9 @@ def report(repo: Path, ticket: str, *, form: str, attempt: int | None, stage: st
         raise InputError(f"--pass is one of {', '.join(PASSES)}, not {stage!r}")
     workspace = _looked_at(repo)
     row = workspace.records.ticket(ticket)
-    fitting = [r for r in workspace.records.reports(ticket) if attempt in {None, r["attempt"]} and stage in {None, r["pass"]}]
+    fitting = [
+        r for r in workspace.records.reports(ticket) if attempt in {None, r["attempt"]} and stage in {None, r["pass"]}
+    ]
     if not fitting:
         why = f" ({row.state}{': ' + row.reason if row.reason else ''})"
         raise InputError(f"{ticket} has no such report yet{why}")
@@ -106,12 +115,18 @@ def report(repo: Path, ticket: str, *, form: str, attempt: int | None, stage: st
 
 
 def log(repo: Path, *, verify: bool, feature: str, json: bool) -> int:
-    from memory.events import read, verify as verify_chain
+    from memory.events import read
+    from memory.events import verify as verify_chain
 
     workspace = _looked_at(repo)
     if verify:
         chain = verify_chain(workspace.database)
-        data = {"events": chain.events, "intact": chain.broken_at is None, "broken_at": chain.broken_at, "reason": chain.reason}
+        data = {
+            "events": chain.events,
+            "intact": chain.broken_at is None,
+            "broken_at": chain.broken_at,
+            "reason": chain.reason,
+        }
         text = f"{chain.events} events, the chain is intact" if chain.broken_at is None else f"BROKEN: {chain.reason}"
         say(data, lambda: text, as_json=json)
         return 0 if chain.broken_at is None else 1
@@ -121,7 +136,9 @@ def log(repo: Path, *, verify: bool, feature: str, json: bool) -> int:
 
 
 def _event_line(event: dict[str, Any]) -> str:
-    about = " ".join(part for part in (event["feature"], event["ticket"], f"#{event['attempt']}" if event["attempt"] else "") if part)
+    about = " ".join(
+        part for part in (event["feature"], event["ticket"], f"#{event['attempt']}" if event["attempt"] else "") if part
+    )
     return f"{event['seq']:>5} {event['at']} {event['kind']:<20} {about:<18} {jsonlib.dumps(event['data'], sort_keys=True)[:200]}"
 
 
@@ -131,5 +148,9 @@ def memory_page(repo: Path, *, json: bool) -> int:
     workspace = Workspace.open(repo)
     file = page(workspace.root, workspace.policy.project.name)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    say({"page": str(file), "text": text}, lambda: text or f"nothing was learned yet ({file} does not exist)", as_json=json)
+    say(
+        {"page": str(file), "text": text},
+        lambda: text or f"nothing was learned yet ({file} does not exist)",
+        as_json=json,
+    )
     return 0

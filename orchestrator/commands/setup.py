@@ -43,8 +43,12 @@ def init(repo: Path, *, force: bool, json: bool) -> int:
     tests = f"The tests: `{' '.join(found.tests)}`." if found.tests else "This repository names no test command."
     values = {"project": found.name, "target": found.target, "tests": tests}
     guides = files("orchestrator") / "guides"
-    texts = {POLICY_FILE: policy_text(found), **{name: (guides / name).read_text(encoding="utf-8").format(**values) for name in GUIDES}}
-    written, kept = [], []
+    texts = {
+        POLICY_FILE: policy_text(found),
+        **{name: (guides / name).read_text(encoding="utf-8").format(**values) for name in GUIDES},
+    }
+    written: list[str] = []
+    kept: list[str] = []
     for name, text in texts.items():
         (kept if (workspace.root / name).exists() and not force else written).append(name)
         if name in written:
@@ -82,15 +86,21 @@ def detect(workspace: Workspace) -> Found:
         tool = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}) if pyproject.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         tool = {}
-    python_tests = "pytest" in tool or any((root / name).exists() for name in ("pytest.ini", "tox.ini", "tests", "test")) or any(root.glob("test_*.py"))
-    checks = []
+    python_tests = (
+        "pytest" in tool
+        or any((root / name).exists() for name in ("pytest.ini", "tox.ini", "tests", "test"))
+        or any(root.glob("test_*.py"))
+    )
+    checks: list[tuple[str, tuple[str, ...]]] = []
     if "ruff" in tool or (root / "ruff.toml").is_file() or (root / ".ruff.toml").is_file():
         checks.append(("lint", ("ruff", "check", ".")))
     if "mypy" in tool or (root / "mypy.ini").is_file():
         checks.append(("types", ("mypy",)))
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", root.name).strip("-._") or "project"
     head = workspace.repository.ask("symbolic-ref", "--short", "HEAD").text
-    return Found(name=name, target=head or "main", tests=("python", "-m", "pytest") if python_tests else (), checks=tuple(checks))
+    return Found(
+        name=name, target=head or "main", tests=("python", "-m", "pytest") if python_tests else (), checks=tuple(checks)
+    )
 
 
 def policy_text(found: Found) -> str:
@@ -158,7 +168,10 @@ class Answer:
 
 def doctor(repo: Path, *, json: bool) -> int:
     answers = {name: _asked(probe, repo) for name, probe in PROBES.items()}
-    data = [{"probe": name, "ok": answer.ok, "detail": answer.detail, "mend": answer.mend} for name, answer in answers.items()]
+    data = [
+        {"probe": name, "ok": answer.ok, "detail": answer.detail, "mend": answer.mend}
+        for name, answer in answers.items()
+    ]
     say(data, lambda: "\n".join(_doctor_lines(answers)), as_json=json)
     return 0 if all(answer.ok for answer in answers.values()) else 4
 
@@ -181,13 +194,20 @@ def _git(_repo: Path) -> Answer:
     text = call(["--version"], cwd=Path.cwd(), env=environment()).text
     found = re.search(r"(\d+)\.(\d+)", text)
     version = tuple(int(part) for part in found.groups()) if found else (0, 0)
-    return Answer(ok=version >= OLDEST_GIT, detail=text, mend="" if version >= OLDEST_GIT else "2.38 or newer is needed (merge-tree --write-tree)")
+    return Answer(
+        ok=version >= OLDEST_GIT,
+        detail=text,
+        mend="" if version >= OLDEST_GIT else "2.38 or newer is needed (merge-tree --write-tree)",
+    )
 
 
 def _repository(repo: Path) -> Answer:
     workspace = Workspace.open(repo)
     identity = workspace.repository.identity()
-    return Answer(ok=True, detail=f"{workspace.root}, target {workspace.policy.project.target} at {workspace.head()[:12]}, author {identity.name}")
+    return Answer(
+        ok=True,
+        detail=f"{workspace.root}, target {workspace.policy.project.target} at {workspace.head()[:12]}, author {identity.name}",
+    )
 
 
 def _policy(repo: Path) -> Answer:
@@ -195,7 +215,11 @@ def _policy(repo: Path) -> Answer:
     at_head = workspace.policy_at(workspace.head())
     if at_head.sha256 == workspace.policy.sha256:
         return Answer(ok=True, detail=f"{POLICY_FILE} as committed ({at_head.sha256[:12]})")
-    return Answer(ok=True, detail=f"{POLICY_FILE} differs from the committed one; gates go by the committed one", mend="commit it when it is meant")
+    return Answer(
+        ok=True,
+        detail=f"{POLICY_FILE} differs from the committed one; gates go by the committed one",
+        mend="commit it when it is meant",
+    )
 
 
 def _sandbox(repo: Path) -> Answer:
@@ -210,7 +234,9 @@ def _agents(repo: Path) -> Answer:
     from agents.catalogue import driver
 
     workspace = Workspace.open(repo)
-    states: dict[str, Any] = {name: driver(workspace.policy, name, workspace.root).probe() for name in workspace.policy.agents}
+    states: dict[str, Any] = {
+        name: driver(workspace.policy, name, workspace.root).probe() for name in workspace.policy.agents
+    }
     bad = [f"{name}: {probe.detail}" for name, probe in states.items() if not probe.ready]
     return Answer(ok=not bad, detail="; ".join(bad) or ", ".join(states) + " ready")
 

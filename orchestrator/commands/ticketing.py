@@ -9,7 +9,8 @@ from memory.records import TicketRow, as_json
 from orchestrator.commands.output import say, table
 from orchestrator.workspace import Workspace
 from tickets.errors import InputError
-from tickets.files import read as read_ticket, render
+from tickets.files import read as read_ticket
+from tickets.files import render
 from tickets.model import Command, Scope, Ticket
 from tickets.states import State
 
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 def show_all(repo: Path, *, json: bool) -> int:
     workspace = Workspace.open(repo)
     rows = workspace.records.tickets() if workspace.database.exists else []
-    text = table([(row.id, row.feature, row.state.value, row.record.title, "" if row.state is State.LANDED else row.reason) for row in rows])
+    text = table(
+        [
+            (row.id, row.feature, row.state.value, row.record.title, "" if row.state is State.LANDED else row.reason)
+            for row in rows
+        ]
+    )
     say([as_json(row) for row in rows], lambda: text or "no ticket yet", as_json=json)
     return 0
 
@@ -93,12 +99,18 @@ def _take_edits(workspace: Workspace, row: TicketRow) -> None:
     if file.is_file():
         edited = read_ticket(file.read_text(encoding="utf-8"), os.path.relpath(file, workspace.root))
         if (edited.id, edited.feature) != (row.id, row.feature):
-            raise InputError(f"{file} names {edited.id} of {edited.feature or 'no feature'}, not {row.id} of {row.feature}")
+            raise InputError(
+                f"{file} names {edited.id} of {edited.feature or 'no feature'}, not {row.id} of {row.feature}"
+            )
         workspace.records.revise(edited)
 
 
 def abandon(repo: Path, ticket: str, *, json: bool) -> int:
     workspace = Workspace.open(repo)
     workspace.records.move(ticket, State.ABANDONED, "by a person")
-    say(as_json(workspace.records.ticket(ticket)), lambda: f"{ticket} is abandoned; its attempts stay archived", as_json=json)
+    say(
+        as_json(workspace.records.ticket(ticket)),
+        lambda: f"{ticket} is abandoned; its attempts stay archived",
+        as_json=json,
+    )
     return 0

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 def show_all(repo: Path, *, json: bool) -> int:
     workspace = Workspace.open(repo)
-    live = [{"ticket": spec.ticket, "attempt": spec.attempt, "path": str(spec.path), "base": spec.base} for spec in registered(workspace.repository)]
+    specs = registered(workspace.repository)
+    live = [{"ticket": s.ticket, "attempt": s.attempt, "path": str(s.path), "base": s.base} for s in specs]
     archived = workspace.repository.refs(ARCHIVE)
-    rows = [("live", row["ticket"], str(row["attempt"]), row["path"]) for row in live]
+    rows: list[tuple[str, ...]] = [("live", s.ticket, str(s.attempt), str(s.path)) for s in specs]
     rows += [("archived", *ref.split("/")[-2:], commit[:12]) for ref, commit in archived.items()]
     say({"live": live, "archived": archived}, lambda: table(rows) or "no checkout, live or archived", as_json=json)
     return 0
@@ -33,7 +34,9 @@ def open_tree(repo: Path, ticket: str, *, json: bool) -> int:
     if workspace.repository.commit(f"refs/heads/{branch}") is None:
         if row.head is None:
             raise InputError(f"{ticket} has nothing to open yet ({row.state})")
-        workspace.repository.move(f"refs/heads/{branch}", new=row.head, old=None, reason=f"opened for a person: {ticket}")
+        workspace.repository.move(
+            f"refs/heads/{branch}", new=row.head, old=None, reason=f"opened for a person: {ticket}"
+        )
     if not path.exists():
         # parallel `git worktree add` races with itself, even without tracking
         with FileLock(workspace.state / "worktree-add.lock"):

@@ -22,6 +22,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 Home = Annotated[Path | None, typer.Option(help="Where runs live; else HUB_HOME, else .hub.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value.")]
 
+BaselineAssignments = Annotated[
+    list[str] | None, typer.Option("--baseline-set", metavar="KEY=VALUE", help="Override one value of the baseline.")
+]
+
 
 @app.command()
 def run(  # noqa: PLR0913 -- each parameter is an option of the command
@@ -71,12 +75,19 @@ def compare(a: str, b: str, *, home: Home = None, as_json: Json = False) -> None
 
 @app.command()
 def decide(
-    baseline: Config, candidate: Config, *, assignments: Assignments = None, home: Home = None, as_json: Json = False
+    baseline: Config,
+    candidate: Config,
+    *,
+    assignments: Assignments = None,
+    baseline_set: BaselineAssignments = None,
+    home: Home = None,
+    as_json: Json = False,
 ) -> None:
-    """Train both with the baseline's seeds and apply its decision rule; --set changes the candidate only."""
+    """Train both with the baseline's seeds and apply its decision rule; --set changes the candidate."""
     from experiment_hub import commands
 
-    commands.decide(baseline, candidate, tuple(assignments or ()), home, as_json=as_json)
+    sides = commands.Side(baseline, tuple(baseline_set or ())), commands.Side(candidate, tuple(assignments or ()))
+    commands.decide(*sides, home, as_json=as_json)
 
 
 @app.command()

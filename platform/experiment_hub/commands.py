@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiment_hub.configuration.document import load
+from experiment_hub.configuration.document import Document, load
 from experiment_hub.errors import ConfigurationError, ResumeError
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.output import emit, progress, shown, table
@@ -50,9 +50,20 @@ def resume_run(run_id: str, config: str | None, refused: Sequence[str], home: Pa
     _finish([finished], experiment.resolved(), as_json=as_json)
 
 
-def decide(baseline: str, candidate: str, assignments: Sequence[str], home: Path | None, *, as_json: bool) -> None:
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a configuration and the overrides that hold for it alone."""
+
+    config: str
+    assignments: tuple[str, ...] = ()
+
+    def load(self) -> Document:
+        return load(self.config, assignments=self.assignments)
+
+
+def decide(baseline: Side, candidate: Side, home: Path | None, *, as_json: bool) -> None:
     """Exit code 0 for better, 1 for worse and inconclusive."""
-    experiments = assemble(load(baseline)), assemble(load(candidate, assignments=assignments))
+    experiments = assemble(baseline.load()), assemble(candidate.load())
     decision.registered_rule(*experiments)  # before a home is touched
     made = decision.decide(*experiments, MetadataStore(find_home(home)), progress)
     document = decision.as_document(made)

@@ -1,12 +1,15 @@
 """Fixtures: a fresh home, configurations as files, the command line in this process, one recorded smoke run."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their children share two cores
 
 SMALL: dict[str, Any] = {
     "version": 1,

@@ -36,6 +36,7 @@ def test_help_loads_nothing_heavy_and_is_quick() -> None:
     assert min(seconds) < 0.5  # of the processor, not of a busy machine's clock; 0.1 when it is quiet
 
 
+@pytest.mark.slow
 def test_reading_commands_do_without_torch(home: Path) -> None:
     assert "torch" not in loaded_by("runs", "--home", str(home))
     assert "torch" not in loaded_by("metrics")
@@ -86,6 +87,7 @@ def test_compare_tells_better_from_worse_by_direction(hub: Hub, small: Small) ->
     assert {each["verdict"] for each in same["metrics"].values()} == {"equal"}
 
 
+@pytest.mark.slow
 def test_decide_in_both_directions_and_for_no_difference(hub: Hub, small: Small) -> None:
     path = small(seeds=[0, 1, 2])
     weak = small("weak.yaml", seeds=[9], **{"training.learning_rate": 1e-6})
@@ -101,6 +103,8 @@ def test_decide_in_both_directions_and_for_no_difference(hub: Hub, small: Small)
     assert len(better["runs"]) == 6
     code, out, _ = hub("decide", path, path, "--set", "learning_rate=1e-6", "--json")
     assert (code, json.loads(out)["decision"]) == (1, "worse")
+    code, out, _ = hub("decide", path, path, "--baseline-set", "learning_rate=1e-6", "--json")
+    assert (code, json.loads(out)["decision"]) == (0, "better")
     code, out, _ = hub("decide", path, path, "--json")
     same = json.loads(out)
     assert (code, same["decision"], same["mean_difference"]) == (1, "inconclusive", 0.0)

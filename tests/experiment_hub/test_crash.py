@@ -63,6 +63,7 @@ def train_and_die(folder: Path, config: Path, number: signal.Signals) -> subproc
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_resumes_bit_for_bit(hub: Hub, small: Small, mortal: Path, number: signal.Signals) -> None:
     config = small(**{"model.type": "mortal", "model.dropout": 0.3, "training.device": "cpu"})

@@ -101,6 +101,7 @@ def list_plugins(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_another_distribution_brings_a_plugin_by_entry_point(tmp_path: Path) -> None:
     install(tmp_path, "other_plugin:PLUGIN")
     done = list_plugins(tmp_path)
@@ -110,6 +111,7 @@ def test_another_distribution_brings_a_plugin_by_entry_point(tmp_path: Path) -> 
     assert "mlp" in found
 
 
+@pytest.mark.slow
 def test_a_broken_entry_point_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
     install(tmp_path, "other_plugin:NOTHING")
     done = list_plugins(tmp_path)

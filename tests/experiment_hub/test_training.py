@@ -159,11 +159,11 @@ def test_generator_states_survive_a_checkpoint(tmp_path: Path) -> None:
     seed_everything(3)
     parts: dict[str, Any] = dict.fromkeys(checkpoint.PARTS - {"format"}, None)
     checkpoint.save(tmp_path, {**parts, "rng": capture_rng()})
-    drawn = (random.random(), np.random.rand(), torch.rand(1).item())  # noqa: NPY002, S311 -- the global generators are the subject
+    drawn = (random.random(), np.random.rand(), torch.rand(1).item())  # noqa: NPY002 -- the global generators are the subject
     state = checkpoint.load(tmp_path)
     assert state is not None
     restore_rng(state["rng"])
-    assert drawn == (random.random(), np.random.rand(), torch.rand(1).item())  # noqa: NPY002, S311 -- see above
+    assert drawn == (random.random(), np.random.rand(), torch.rand(1).item())  # noqa: NPY002 -- see above
 
 
 def finished_then_killed(small: Small, home: Path) -> tuple[MetadataStore, RunResult]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from demo_project import Demo, script, ticket, writes
 
 if TYPE_CHECKING:
@@ -67,7 +68,11 @@ def test_a_detached_checkout_still_lands_on_the_target(demo: Demo) -> None:
 
 def test_nobody_to_commit_as(demo: Demo, home: Path) -> None:
     (home / ".gitconfig").unlink()
-    nameless = Demo(demo.root, home, {"EMAIL": "", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.useConfigOnly", "GIT_CONFIG_VALUE_0": "true"})
+    nameless = Demo(
+        demo.root,
+        home,
+        {"EMAIL": "", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.useConfigOnly", "GIT_CONFIG_VALUE_0": "true"},
+    )
     demo.git("config", "user.useConfigOnly", "true")
     refused(nameless, "feature", "x", saying="user.name and user.email")
 
@@ -80,13 +85,25 @@ def test_no_words(demo: Demo) -> None:
     ("text", "saying"),
     [
         ("version = 1\nspeed = 3\n", "orchestrate.toml:2: speed: no such key"),
-        ("version = 1\n[limits]\nfile_lines = 'many'\n", "orchestrate.toml:3: limits.file_lines: expected a valid integer, not 'many'"),
-        ("version = 1\n\n[limits]\n\nfile_lines = 0\n", "orchestrate.toml:5: limits.file_lines: expected greater than or equal to 1, not 0"),
+        (
+            "version = 1\n[limits]\nfile_lines = 'many'\n",
+            "orchestrate.toml:3: limits.file_lines: expected a valid integer, not 'many'",
+        ),
+        (
+            "version = 1\n\n[limits]\n\nfile_lines = 0\n",
+            "orchestrate.toml:5: limits.file_lines: expected greater than or equal to 1, not 0",
+        ),
         ("version = 2\n", "orchestrate.toml:1: version: expected 1, not 2"),
         ("version = 1\n[dispatch]\nparallel = 0\n", "orchestrate.toml:3: dispatch.parallel"),
         ("version = 1\n[planning]\nlead = 'nobody'\n", "planning.lead to name one of [agents.*]"),
-        ("version = 1\n[scope]\ndeny = ['../up']\n", "orchestrate.toml:3: scope.deny.0: expected a path inside the repository, not '../up' (it has `..`)"),
-        ("version = 1\n[cost]\nauto_below_usd = 9.0\nstop_from_usd = 1.0\n", "stop_from_usd of at least auto_below_usd"),
+        (
+            "version = 1\n[scope]\ndeny = ['../up']\n",
+            "orchestrate.toml:3: scope.deny.0: expected a path inside the repository, not '../up' (it has `..`)",
+        ),
+        (
+            "version = 1\n[cost]\nauto_below_usd = 9.0\nstop_from_usd = 1.0\n",
+            "stop_from_usd of at least auto_below_usd",
+        ),
         ("version = 1\n[cost]\nday_cap_usd = nan\n", "orchestrate.toml:3: cost.day_cap_usd"),
         ("version = 1\n[agents.x]\nkind = 'command'\n", "`command` with the program to start"),
         ("version = 1\n[[checks]]\nname = 'a'\nrun = []\n", "orchestrate.toml:4: checks.0.run"),
@@ -123,17 +140,26 @@ def test_a_wrong_configuration(demo: Demo, text: str, saying: str) -> None:
 def test_a_plan_that_cannot_be_carried_out(demo: Demo, change: dict[str, object], saying: str) -> None:
     (demo.root / "out").symlink_to("/tmp")
     demo.commit()
-    demo.write("plan.json", json.dumps({"request": "x", "tickets": [{**ticket("a", new="src/a.py", accept="import a"), **change}]}))
+    demo.write(
+        "plan.json",
+        json.dumps({"request": "x", "tickets": [{**ticket("a", new="src/a.py", accept="import a"), **change}]}),
+    )
     refused(demo, "feature", "--plan", "plan.json", saying=saying)
 
 
 def test_a_plan_with_more_tickets_than_the_policy_allows(demo: Demo) -> None:
-    demo.write("plan.json", json.dumps({"request": "x", "tickets": [ticket(f"k{n}", new=f"src/{n}.py", accept="pass") for n in range(11)]}))
+    demo.write(
+        "plan.json",
+        json.dumps({"request": "x", "tickets": [ticket(f"k{n}", new=f"src/{n}.py", accept="pass") for n in range(11)]}),
+    )
     refused(demo, "feature", "--plan", "plan.json", saying="expected at most 10 tickets (planning.max_tickets), not 11")
 
 
 def test_a_cycle_between_tickets_names_its_way(demo: Demo) -> None:
-    a, b = ticket("a", new="src/a.py", accept="pass", depends_on=["b"]), ticket("b", new="src/b.py", accept="pass", depends_on=["a"])
+    a, b = (
+        ticket("a", new="src/a.py", accept="pass", depends_on=["b"]),
+        ticket("b", new="src/b.py", accept="pass", depends_on=["a"]),
+    )
     demo.write("plan.json", json.dumps({"request": "x", "tickets": [a, b]}))
     refused(demo, "feature", "--plan", "plan.json", saying="expected no cycle, not")
 
@@ -163,13 +189,28 @@ def test_a_recipe_where_there_is_no_hub(demo: Demo) -> None:
 def with_command(demo: Demo, *command: str) -> None:
     """Have the program carry out one ticket of a plan file."""
     words = ", ".join(json.dumps(word) for word in command)
-    policy = (demo.root / "orchestrate.toml").read_text(encoding="utf-8").replace('kind = "scripted"\nscript = "script.yaml"', f'kind = "command"\ncommand = [{words}]')
-    demo.commit(**{"orchestrate.toml": policy.replace("timeout_s = 60", "timeout_s = 3\nattempts = 1"), "plan.json": json.dumps({"request": "x", "tickets": [ticket("a", new="src/a.py", accept="import a")]})})
+    policy = (
+        (demo.root / "orchestrate.toml")
+        .read_text(encoding="utf-8")
+        .replace('kind = "scripted"\nscript = "script.yaml"', f'kind = "command"\ncommand = [{words}]')
+    )
+    demo.commit(
+        **{
+            "orchestrate.toml": policy.replace("timeout_s = 60", "timeout_s = 3\nattempts = 1"),
+            "plan.json": json.dumps({"request": "x", "tickets": [ticket("a", new="src/a.py", accept="import a")]}),
+        }
+    )
 
 
 def test_an_agent_program_that_does_not_exist(demo: Demo) -> None:
     with_command(demo, "no-such-agent")
-    refused(demo, "feature", "--plan", "plan.json", saying="agents.actor: 'no-such-agent' is neither on the PATH nor an executable file")
+    refused(
+        demo,
+        "feature",
+        "--plan",
+        "plan.json",
+        saying="agents.actor: 'no-such-agent' is neither on the PATH nor an executable file",
+    )
 
 
 def test_an_agent_program_that_is_not_executable(demo: Demo) -> None:
@@ -186,10 +227,16 @@ def test_an_agent_program_that_is_not_executable(demo: Demo) -> None:
         ("sleep 600", "failed", "3 s"),
         ("trap '' TERM; while true; do sleep 1; done", "failed", "3 s"),
         ("kill -SEGV $$", "failed", "exit code -11"),
-        ("echo 'X = 1' > src/a.py; head -c 100000000 /dev/zero | tr '\\0' x; printf '## Summary\\nx\\n## Files Changed\\n- src/a.py\\n## Verification\\nnone\\n## Risks / Edge Cases\\nnone\\n## Out-of-Scope Issues Found\\nnone\\n' > $ORCHESTRATE_REPORT", "landed", ""),
+        (
+            "echo 'X = 1' > src/a.py; head -c 100000000 /dev/zero | tr '\\0' x; printf '## Summary\\nx\\n## Files Changed\\n- src/a.py\\n## Verification\\nnone\\n## Risks / Edge Cases\\nnone\\n## Out-of-Scope Issues Found\\nnone\\n' > $ORCHESTRATE_REPORT",
+            "landed",
+            "",
+        ),
     ],
 )
-def test_agents_that_misbehave_end_their_ticket_and_nothing_else(demo: Demo, body: str, state: str, saying: str) -> None:
+def test_agents_that_misbehave_end_their_ticket_and_nothing_else(
+    demo: Demo, body: str, state: str, saying: str
+) -> None:
     with_command(demo, "sh", "-c", body)
     outcome = demo.feature("--plan", "plan.json", exits=0 if state == "landed" else 1)
     assert outcome["tickets"][0]["state"] == state
@@ -241,7 +288,14 @@ def test_writing_into_a_submodule_is_refused(demo: Demo, tmp_path: Path) -> None
     inner.git("init", "-qb", "main")
     inner.commit(**{"x.py": "X = 1\n"})
     demo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other), "vendor")
-    demo.commit(**{"script.yaml": script([ticket("a", new="src/a.py", accept="import a")], {"add a": [[{"write": {"path": "vendor/x.py", "text": "X = 2\n"}}, *writes("src/a.py", "X = 1\n")]]})})
+    demo.commit(
+        **{
+            "script.yaml": script(
+                [ticket("a", new="src/a.py", accept="import a")],
+                {"add a": [[{"write": {"path": "vendor/x.py", "text": "X = 2\n"}}, *writes("src/a.py", "X = 1\n")]]},
+            )
+        }
+    )
     assert "vendor/x.py" in demo.feature("x", exits=1)["tickets"][0]["reason"]
 
 
@@ -249,11 +303,20 @@ def test_a_file_of_a_hundred_thousand_lines_may_shrink_but_not_grow(demo: Demo) 
     policy = (demo.root / "orchestrate.toml").read_text(encoding="utf-8") + "[limits]\nchanged_lines = 400000\n"
     tickets = [ticket("a", new="src/big.py", accept="import big")]
     long = "".join(f"x{n} = {n}\n" for n in range(100_000))
-    steps = [[{"shell": "echo 'y = 1' >> src/big.py"}, {"write": {"path": "src/touch", "text": ""}}, {"delete": "src/touch"}, {"report": "## Summary\nx\n## Files Changed\n- src/big.py\n## Verification\nnone\n## Risks / Edge Cases\nnone\n## Out-of-Scope Issues Found\nnone\n"}]]
+    steps: list[list[dict[str, Any]]] = [
+        [
+            {"shell": "echo 'y = 1' >> src/big.py"},
+            {"write": {"path": "src/touch", "text": ""}},
+            {"delete": "src/touch"},
+            {
+                "report": "## Summary\nx\n## Files Changed\n- src/big.py\n## Verification\nnone\n## Risks / Edge Cases\nnone\n## Out-of-Scope Issues Found\nnone\n"
+            },
+        ]
+    ]
     demo.commit(**{"orchestrate.toml": policy, "src/big.py": long, "script.yaml": script(tickets, {"add a": steps})})
     outcome = demo.feature("x", exits=1)
     assert "src/big.py" in outcome["tickets"][0]["reason"]
-    assert "100001" in outcome["tickets"][0]["reason"]
+    assert "it had 100000 before" in outcome["tickets"][0]["reason"]
 
 
 def test_a_state_folder_of_a_newer_version_is_left_alone(demo: Demo) -> None:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from demo_project import script, ticket, writes
 
 if TYPE_CHECKING:
@@ -24,8 +25,14 @@ pytestmark = pytest.mark.e2e
 
 def slow_script() -> str:
     """Two tickets whose agents take a moment, the second one after the first."""
-    tickets = [ticket("a", new="src/a.py", accept="import a"), ticket("b", new="src/b.py", accept="import b", depends_on=["a"])]
-    steps = {"add a": [[{"sleep": 1.0}, *writes("src/a.py", "X = 1\n")]], "add b": [[*writes("src/b.py", "X = 2\n"), {"sleep": 1.0}]]}
+    tickets = [
+        ticket("a", new="src/a.py", accept="import a"),
+        ticket("b", new="src/b.py", accept="import b", depends_on=["a"]),
+    ]
+    steps = {
+        "add a": [[{"sleep": 1.0}, *writes("src/a.py", "X = 1\n")]],
+        "add b": [[*writes("src/b.py", "X = 2\n"), {"sleep": 1.0}]],
+    }
     return script(tickets, steps)
 
 
@@ -62,7 +69,13 @@ def assert_whole(demo: Demo, outcome: dict[str, Any], before: str) -> None:
     assert (demo.root / "src/b.py").read_text(encoding="utf-8") == "X = 2\n"
     landings = demo.git("log", "--first-parent", "--format=%(trailers:key=Ticket,valueonly)", f"{before}..main").split()
     assert sorted(landings) == ["T-0001", "T-0002"]
-    judged = {report["tree"] for report in map(json.loads, (f.read_text(encoding="utf-8") for f in (demo.root / ".orchestrate/reports").glob("*.json"))) if report["verdict"] == "pass"}
+    judged = {
+        report["tree"]
+        for report in map(
+            json.loads, (f.read_text(encoding="utf-8") for f in (demo.root / ".orchestrate/reports").glob("*.json"))
+        )
+        if report["verdict"] == "pass"
+    }
     for commit in demo.first_parents()[:2]:
         assert demo.git("rev-parse", f"{commit}^{{tree}}") in judged
     assert demo.git("status", "--porcelain", "--untracked-files=no") == ""
@@ -71,7 +84,18 @@ def assert_whole(demo: Demo, outcome: dict[str, Any], before: str) -> None:
     assert json.loads(demo.orchestrate("log", "--verify", "--json", exits=0).stdout)["intact"]
 
 
-@pytest.mark.parametrize("event", ["feature.asked", "attempt.started", "attempt.captured", "gates.judged", "attempt.passed", "landing.intended", "landing.moved"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        "feature.asked",
+        "attempt.started",
+        "attempt.captured",
+        "gates.judged",
+        "attempt.passed",
+        "landing.intended",
+        "landing.moved",
+    ],
+)
 def test_killed_at_a_step_and_resumed_it_ends_the_same(demo: Demo, event: str) -> None:
     before = demo.commit(**{"script.yaml": slow_script()})
     process = demo.start("feature", "two modules")
@@ -91,7 +115,11 @@ def test_killed_again_and_again_at_random_it_ends_the_same(demo: Demo, seed: int
         kill(process)
         process = demo.start("resume")
     process.communicate()
-    done = demo.orchestrate("resume", "F-0001", "--json") if demo.log() else demo.orchestrate("feature", "two modules", "--json")
+    done = (
+        demo.orchestrate("resume", "F-0001", "--json")
+        if demo.log()
+        else demo.orchestrate("feature", "two modules", "--json")
+    )
     assert_whole(demo, json.loads(done.stdout), before)
 
 
@@ -134,7 +162,24 @@ def test_ctrl_c_ends_with_130_and_can_be_resumed(demo: Demo) -> None:
 
 def test_what_an_interrupted_agent_wrote_is_archived(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a")]
-    demo.commit(**{"script.yaml": script(tickets, {"add a": [[{"write": {"path": "src/a.py", "text": "half = 'done'\n"}}, {"shell": "touch ready"}, {"sleep": 5}, {"delete": "ready"}, {"report": "auto"}]]})})
+    demo.commit(
+        **{
+            "script.yaml": script(
+                tickets,
+                {
+                    "add a": [
+                        [
+                            {"write": {"path": "src/a.py", "text": "half = 'done'\n"}},
+                            {"shell": "touch ready"},
+                            {"sleep": 5},
+                            {"delete": "ready"},
+                            {"report": "auto"},
+                        ]
+                    ]
+                },
+            )
+        }
+    )
     process = demo.start("feature", "x")
     marker = demo.root.with_name("demo-wt") / "t-0001-add-a" / "ready"
     while not marker.exists():
@@ -166,7 +211,10 @@ def test_eight_commands_at_once_lose_nothing(demo: Demo) -> None:
     letters = "cdefghij"
     demo.commit(**{"script.yaml": script([], {f"add {k}": [writes(f"src/{k}.py", "X = 1\n")] for k in letters})})
     for k in letters:
-        demo.write(f"plan-{k}.json", json.dumps({"request": k, "tickets": [ticket(k, new=f"src/{k}.py", accept=f"import {k}")]}))
+        demo.write(
+            f"plan-{k}.json",
+            json.dumps({"request": k, "tickets": [ticket(k, new=f"src/{k}.py", accept=f"import {k}")]}),
+        )
     processes = [demo.start("feature", "--plan", f"plan-{k}.json", "--json") for k in letters]
     outcomes = [json.loads(process.communicate(timeout=240)[0]) for process in processes]
     assert [outcome["outcome"] for outcome in outcomes] == ["landed"] * 8
@@ -176,7 +224,9 @@ def test_eight_commands_at_once_lose_nothing(demo: Demo) -> None:
 
 def small_disk(folder: Path, mib: int) -> None:
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip("a small file system can only be mounted by root")
 
@@ -205,11 +255,13 @@ def test_a_disk_that_fills_up_during_the_run_keeps_the_target_and_goes_on_later(
         while not list(disk.glob("demo-wt/t-*")):
             time.sleep(0.02)
         subprocess.run(["sh", "-c", f"cat /dev/zero > {disk}/ballast"], capture_output=True, check=False)
-        out, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 4, err
         assert "is full" in err
         (disk / "ballast").unlink()
-        head = subprocess.run(["git", "-C", str(moved), "fsck", "--no-dangling"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            ["git", "-C", str(moved), "fsck", "--no-dangling"], capture_output=True, text=True, check=True
+        )
         assert head.stdout == ""
         demo.orchestrate("resume", "--repo", str(moved))
         for row in json.loads(demo.orchestrate("tickets", "list", "--json", "--repo", str(moved), exits=0).stdout):

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from demo_project import script, ticket, writes
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def test_a_landing_names_its_ticket_and_its_report(demo: Demo) -> None:
 
 def test_every_first_parent_of_the_target_is_a_judged_tree(demo: Demo) -> None:
     demo.feature("two modules", exits=0)
-    judged = {json.loads(file.read_text(encoding="utf-8"))["tree"] for file in (demo.root / ".orchestrate/reports").glob("*.json") if json.loads(file.read_text(encoding="utf-8"))["verdict"] == "pass"}
+    judged = {
+        json.loads(file.read_text(encoding="utf-8"))["tree"]
+        for file in (demo.root / ".orchestrate/reports").glob("*.json")
+        if json.loads(file.read_text(encoding="utf-8"))["verdict"] == "pass"
+    }
     landed = demo.first_parents()[:-1]
     assert len(landed) == 2
     assert {demo.git("rev-parse", f"{commit}^{{tree}}") for commit in landed} <= judged
@@ -59,7 +64,10 @@ def test_every_first_parent_of_the_target_is_a_judged_tree(demo: Demo) -> None:
 
 def test_an_agent_that_writes_outside_its_scope_is_refused_with_the_path_while_others_land(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a"), ticket("bad", new="src/bad.py", accept="import bad")]
-    hostile = [{"write": {"path": "src/lib.py", "text": "def one() -> int:\n    return 1  # mine now\n"}}, *writes("src/bad.py", "Y = 1\n")]
+    hostile = [
+        {"write": {"path": "src/lib.py", "text": "def one() -> int:\n    return 1  # mine now\n"}},
+        *writes("src/bad.py", "Y = 1\n"),
+    ]
     demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")], "add bad": [hostile]})})
     outcome = demo.feature("x", exits=1)
     assert states(outcome) == {"add a": "landed", "add bad": "rejected"}
@@ -75,7 +83,17 @@ def test_an_agent_that_writes_outside_its_scope_is_refused_with_the_path_while_o
 
 def test_a_refused_attempt_goes_back_with_the_evidence_and_lands(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a; assert a.X == 1")]
-    steps = {"add a": [writes("src/a.py", "X = 2\n"), [{"shell": "cat \"$ORCHESTRATE_BRIEF\" | grep -c 'What was wrong' >&2; sed -i s/2/1/ src/a.py"}, {"report": "## Summary\nx\n## Files Changed\n- src/a.py\n## Verification\nnone\n## Risks / Edge Cases\nnone\n## Out-of-Scope Issues Found\nnone\n"}]]}
+    steps = {
+        "add a": [
+            writes("src/a.py", "X = 2\n"),
+            [
+                {"shell": "cat \"$ORCHESTRATE_BRIEF\" | grep -c 'What was wrong' >&2; sed -i s/2/1/ src/a.py"},
+                {
+                    "report": "## Summary\nx\n## Files Changed\n- src/a.py\n## Verification\nnone\n## Risks / Edge Cases\nnone\n## Out-of-Scope Issues Found\nnone\n"
+                },
+            ],
+        ]
+    }
     demo.commit(**{"script.yaml": script(tickets, steps)})
     outcome = demo.feature("x", exits=0)
     assert outcome["tickets"][0]["attempts"] == 2
@@ -83,7 +101,10 @@ def test_a_refused_attempt_goes_back_with_the_evidence_and_lands(demo: Demo) -> 
 
 
 def test_a_dependent_ticket_waits_and_sees_what_landed(demo: Demo) -> None:
-    tickets = [ticket("a", new="src/a.py", accept="import a"), ticket("b", new="src/b.py", accept="import b; assert b.Y == 1", depends_on=["a"])]
+    tickets = [
+        ticket("a", new="src/a.py", accept="import a"),
+        ticket("b", new="src/b.py", accept="import b; assert b.Y == 1", depends_on=["a"]),
+    ]
     steps = {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "from a import X as Y\n")]}
     demo.commit(**{"script.yaml": script(tickets, steps)})
     outcome = demo.feature("x", exits=0)
@@ -91,7 +112,10 @@ def test_a_dependent_ticket_waits_and_sees_what_landed(demo: Demo) -> None:
 
 
 def test_what_depends_on_a_rejected_ticket_is_blocked(demo: Demo) -> None:
-    tickets = [ticket("a", new="src/a.py", accept="import nothing"), ticket("b", new="src/b.py", accept="import b", depends_on=["a"])]
+    tickets = [
+        ticket("a", new="src/a.py", accept="import nothing"),
+        ticket("b", new="src/b.py", accept="import b", depends_on=["a"]),
+    ]
     steps = {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "Y = 1\n")]}
     demo.commit(**{"script.yaml": script(tickets, steps)})
     outcome = demo.feature("x", exits=1)
@@ -105,16 +129,33 @@ def test_green_apart_and_broken_together_is_found_on_the_merge(demo: Demo) -> No
         ticket("a", new="src/a.py", accept="import a"),
         ticket("b", new="src/b.py", accept="import glob; assert len(glob.glob('src/[ab].py')) == 1"),
     ]
-    demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")], "add b": [[{"sleep": 1.5}, *writes("src/b.py", "X = 2\n")]]})})
+    demo.commit(
+        **{
+            "script.yaml": script(
+                tickets,
+                {"add a": [writes("src/a.py", "X = 1\n")], "add b": [[{"sleep": 1.5}, *writes("src/b.py", "X = 2\n")]]},
+            )
+        }
+    )
     outcome = demo.feature("x", exits=1)
     assert states(outcome) == {"add a": "landed", "add b": "rejected"}
-    passes = [report["data"]["verdict"] for report in demo.log() if report["kind"] == "gates.judged" and report["ticket"] == "T-0002" and report["data"]["pass"] == "integrated"]
+    passes = [
+        report["data"]["verdict"]
+        for report in demo.log()
+        if report["kind"] == "gates.judged" and report["ticket"] == "T-0002" and report["data"]["pass"] == "integrated"
+    ]
     assert passes[:1] == ["fail"]
 
 
 def test_overlapping_scopes_become_an_order_and_the_plan_says_so(demo: Demo) -> None:
     tickets = [ticket("a", new="src/**", accept="import a"), ticket("b", new="src/b.py", accept="import b")]
-    demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "X = 2\n")]})})
+    demo.commit(
+        **{
+            "script.yaml": script(
+                tickets, {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "X = 2\n")]}
+            )
+        }
+    )
     plan = demo.feature("x", "--dry-run", exits=0)
     assert plan["outcome"] == "planned"
     assert plan["waves"] == [["a"], ["b"]]
@@ -126,13 +167,19 @@ def test_an_identical_tree_is_tested_once(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a")]
     demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")]})})
     demo.feature("x", exits=0)
-    runs = [path for path in (demo.root / ".orchestrate/logs/T-0001/1").rglob("*.log") if " passed" in path.read_text(encoding="utf-8", errors="replace")]
+    runs = [
+        path
+        for path in (demo.root / ".orchestrate/logs/T-0001/1").rglob("*.log")
+        if " passed" in path.read_text(encoding="utf-8", errors="replace")
+    ]
     assert len(runs) == 1
 
 
 def test_the_memory_page_tells_refused_attempts_too(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a; assert a.X == 1")]
-    demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 2\n"), writes("src/a.py", "X = 1\n")]})})
+    demo.commit(
+        **{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 2\n"), writes("src/a.py", "X = 1\n")]})}
+    )
     demo.feature("x", exits=0)
     page = (demo.root / "memory/demo.md").read_text(encoding="utf-8")
     assert "F-0001: x [E3]" in page
@@ -180,8 +227,17 @@ def test_uncommitted_work_in_the_way_of_a_landing_makes_it_wait(demo: Demo) -> N
 
 
 def test_a_rejected_ticket_can_be_edited_and_sent_again(demo: Demo) -> None:
-    tickets = [ticket("a", new="src/a.py", accept="import a; assert a.X == 5"), ticket("b", new="src/b.py", accept="import b", depends_on=["a"])]
-    demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "X = 1\n")]})})
+    tickets = [
+        ticket("a", new="src/a.py", accept="import a; assert a.X == 5"),
+        ticket("b", new="src/b.py", accept="import b", depends_on=["a"]),
+    ]
+    demo.commit(
+        **{
+            "script.yaml": script(
+                tickets, {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "X = 1\n")]}
+            )
+        }
+    )
     demo.feature("x", exits=1)
     file = next((demo.root / ".orchestrate/tickets").glob("T-0001*.md"))
     file.write_text(file.read_text(encoding="utf-8").replace("a.X == 5", "a.X == 1"), encoding="utf-8")
@@ -197,6 +253,15 @@ def test_a_plan_file_and_a_ticket_from_another_worktree(demo: Demo) -> None:
     outcome = demo.feature("--plan", "plan.yaml", "--repo", str(demo.root.with_name("elsewhere")), exits=0)
     assert outcome["request"] == "from a file"
     assert (demo.root / "src/a.py").is_file()
+
+
+def test_a_ticket_file_by_hand_is_a_plan_of_one(demo: Demo) -> None:
+    made = json.loads(demo.orchestrate("tickets", "new", "Module c", "--json", exits=0).stdout)["file"]
+    text = (demo.root / made).read_text(encoding="utf-8").replace("path/of/a/new/file", "src/c.py")
+    text = text.replace("- -m\n  - pytest\n  - path/of/a/test", "- -c\n  - import c")
+    steps = script([], {"Module c": [writes("src/c.py", "X = 1\n")]})
+    demo.commit(**{"mine.md": text, "script.yaml": steps})
+    assert demo.feature("--plan", "mine.md", exits=0)["tickets"][0]["title"] == "Module c"
 
 
 def test_a_person_opens_a_tickets_branch(demo: Demo) -> None:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parent.parent.parent
-IDENTITY = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org"}
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.org",
+}
 POLICY = """version = 1
 [project]
 name = "demo"
@@ -41,10 +46,23 @@ class Demo:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
-        return {**kept, "HOME": str(self.home), "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(self.home / "state"), **self.variables}
+        return {
+            **kept,
+            "HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            **self.variables,
+        }
 
     def git(self, *arguments: str, check: bool = True) -> str:
-        done = subprocess.run(["git", *arguments], cwd=self.root, env=self.environment | IDENTITY, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.root,
+            env=self.environment | IDENTITY,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.strip()
 
@@ -62,7 +80,15 @@ class Demo:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "orchestrator", *arguments]
-        return subprocess.Popen(command, cwd=self.root, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def orchestrate(self, *arguments: str, exits: int | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command line as a person would; `exits` is the exit code that is expected."""
