@@ -105,6 +105,11 @@ class Driver(Protocol):
         """Say whether a program that is not ours runs in the tree, so that a sandbox is called for."""
         ...
 
+    @property
+    def repeats_itself(self) -> bool:
+        """Say whether the same ticket on the same base always gives the same change: a second try is then no use."""
+        ...
+
     def probe(self) -> Probe: ...
 
     def plan(self, task: PlanningTask) -> str:

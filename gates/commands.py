@@ -10,6 +10,9 @@ from gates.verdict import Finding
 if TYPE_CHECKING:
     from gates.workshop import Ran
 
+SHOWN = 160
+"""Characters of the last line that a one-line reason shows."""
+
 
 def not_judged(ran: Ran) -> str | None:
     """Say why the run proves nothing, or None: it did not start, did not end, or was killed from outside."""
@@ -21,11 +24,15 @@ def not_judged(ran: Ran) -> str | None:
 
 
 def ended(ran: Ran) -> str:
-    """Say how it ended, with the last lines that it printed."""
+    """Say how it ended and what it said last, in one line, with more of its output below."""
     code = ran.receipt.exit
     how = f"ended with exit code {code}" if code is None or code >= 0 else f"was ended by signal {-code}"
-    tail = ran.tail()
-    return f"{how}:\n{tail}" if tail else f"{how} and printed nothing"
+    lines = ran.tail().splitlines()
+    if not lines:
+        return f"{how} and printed nothing"
+    last = lines[-1].strip()
+    short = last if len(last) <= SHOWN else f"{last[:SHOWN]}…"
+    return f"{how}: {short}" if len(lines) == 1 and short == last else "\n".join((f"{how}: {short}", *lines))
 
 
 def failure(rule: str, what: str, ran: Ran, *, note: str = "") -> Finding:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
-import subprocess
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from worktrees.checkout import STAMP
     from worktrees.git import Repository
+    from worktrees.provision import Provision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,8 @@ class Workshop:
     level: Level
     network: bool = False
     disk_bytes: int = 2 << 30
+    provision: Provision | None = None
+    """What a tree needs besides its commit: copied files, linked folders, set-up commands."""
     _leases: dict[str, tuple[Lease, dict[str, STAMP]]] = field(default_factory=dict)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -105,6 +110,10 @@ class Workshop:
         scratch.mkdir()
         environment = build(self.repository, place / "tree", base=self.base, home=place / "home")
         lease = Lease(tree=tree, folder=place / "tree", environment=environment, workshop=self, scratch=scratch)
+        if self.provision:
+            readable = self.confinement(lease).read
+            self.provision.apply(environment, readable=readable, log=self.logs / "setup.log")
+            stamps = {entry.path: entry.stamp for entry in files.walk(lease.folder)} | stamps
         return lease, stamps
 
     def _clean(self, lease: Lease, stamps: dict[str, STAMP]) -> None:
@@ -139,17 +148,17 @@ class Workshop:
         return Confinement(
             level=self.level,
             write=(lease.folder, lease.scratch, Path(lease.environment.variables["HOME"])),
-            read=tuple(path for path in readable if path.is_absolute()),
+            read=(*readable, *(self.provision.links if self.provision else ())),
             network=self.network,
         )
 
-    @property
+    @cached_property
     def environment_record(self) -> dict[str, str]:
         """What the report says about where the gates ran."""
         version, packages = _interpreter_facts(interpreter(self.repository))
-        return {"python": version, "platform": platform.platform(), "sandbox": self.level, "lock_sha256": packages}
+        return {"python": version, "platform": _machine(), "sandbox": self.level, "lock_sha256": packages}
 
-    @property
+    @cached_property
     def environment_sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.environment_record, sort_keys=True).encode()).hexdigest()
 
@@ -159,20 +168,20 @@ class Workshop:
         self._leases.clear()
 
 
-_FACTS: dict[tuple[str, float], tuple[str, str]] = {}
-_QUESTION = """
-import importlib.metadata, json, platform
-names = sorted(f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions())
-print(json.dumps([platform.python_version(), names]))
-"""
-
-
 def _interpreter_facts(python: Path) -> tuple[str, str]:
-    """Give the version of an interpreter and the hash of what is installed for it; asked once for each state of it."""
-    packages = sorted(python.parent.parent.glob("lib/python*/site-packages"))
-    stamp = max((folder.stat().st_mtime for folder in packages), default=0.0)
-    if (str(python), stamp) not in _FACTS:
-        asked = subprocess.run([python, "-I", "-c", _QUESTION], capture_output=True, text=True, timeout=60, check=False)
-        version, names = json.loads(asked.stdout) if asked.returncode == 0 else (platform.python_version(), [])
-        _FACTS[str(python), stamp] = (version, hashlib.sha256("\n".join(names).encode()).hexdigest())
-    return _FACTS[str(python), stamp]
+    """Give the version of an interpreter and the hash of what is installed for it, as its folders tell."""
+    prefix = python.parent.parent
+    found = re.search(r"^version(?:_info)? = (\S+)", _text(prefix / "pyvenv.cfg"), re.MULTILINE)
+    packages = sorted(folder.name for folder in prefix.glob("lib/python*/site-packages/*.dist-info"))
+    version = found[1] if found else platform.python_version()
+    return version, hashlib.sha256("\n".join(packages).encode()).hexdigest()
+
+
+def _machine() -> str:
+    """Name system, kernel and processor; `platform.platform()` starts two programs to find out the same."""
+    about = os.uname()
+    return f"{about.sysname}-{about.release}-{about.machine}"
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""

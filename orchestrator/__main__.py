@@ -19,7 +19,10 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads of the workflow engine poll for a second more; what was acknowledged is on disk
 
 
 def run(arguments: list[str]) -> int:
@@ -37,11 +40,7 @@ def run(arguments: list[str]) -> int:
 
 def _unexpected(error: Exception, arguments: list[str]) -> int:
     if type(error).__name__ == "Abort":  # click's word for Ctrl-C
-        _say("interrupted; `orchestrate resume` carries on", INTERRUPTED, arguments)
-        sys.stdout.flush()
-        os._exit(
-            INTERRUPTED
-        )  # threads of a run would keep the process alive; supervisors end their agents by themselves
+        return _say("interrupted; `orchestrate resume` carries on", INTERRUPTED, arguments)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of click, which typer vendors
         return _say(f"{error.format_message()} (orchestrate --help)", int(error.exit_code), arguments)
     file = _keep(traceback.format_exc())

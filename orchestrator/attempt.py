@@ -40,6 +40,10 @@ def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
     row = records.ticket(ticket_id)
     attempts = records.attempts(ticket_id)
     last = attempts[-1] if len(attempts) > row.forgiven else None
+    if grants := _grants_needed(workspace, row):
+        reason = f"needs a person's grant for {', '.join(grants)}; grants cannot be given in this version: change the ticket and retry it"
+        records.move(ticket_id, State.BLOCKED, reason)
+        return "ended"
     if last and last.state == "passed":
         return _passed(workspace, row, last)
     if last and last.state == "captured":
@@ -51,19 +55,32 @@ def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
     return _work(workspace, row, finished[-1] if finished else None)
 
 
+def _grants_needed(workspace: Workspace, row: TicketRow) -> list[str]:
+    """List what the ticket asks for beyond the policy: kinds it names, and limits that it widens."""
+    widened = workspace.policy_at(workspace.head()).limits.widened_by(row.record.limits)
+    return [*row.record.requires, *(f"limits.{name} = {value}" for name, value in widened.items())]
+
+
 def _exhausted(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow]) -> tuple[State, str] | None:
     counted = [attempt for attempt in attempts[row.forgiven :] if attempt.counts]
-    allowed = workspace.policy.dispatch.attempts
-    if len(counted) < allowed and not _stuck(counted):
+    if not counted:
+        return None
+    if len(counted) >= workspace.policy.dispatch.attempts:
+        said = f"{len(counted)} attempts used up"
+    elif _stuck(counted):
+        said = "the same change was handed in again"
+    elif _would_repeat(workspace, row, counted[-1]):
+        said = "another attempt would give the same change"
+    else:
         return None
     why = (counted[-1].outcome or {}).get("evidence") or "no reason was recorded"
-    said = (
-        "the same change was handed in again"
-        if _stuck(counted) and len(counted) < allowed
-        else f"{len(counted)} attempts used up"
-    )
     failed = counted[-1].state == "failed"
     return (State.FAILED if failed else State.REJECTED), f"{_first_line(why)} ({said})"
+
+
+def _would_repeat(workspace: Workspace, row: TicketRow, last: AttemptRow) -> bool:
+    agent = driver(workspace.policy, workspace.policy.agent_for(row.record.role), workspace.root)
+    return agent.repeats_itself and last.base == workspace.head()
 
 
 def _stuck(counted: list[AttemptRow]) -> bool:
@@ -127,10 +144,11 @@ def _work(workspace: Workspace, row: TicketRow, last: AttemptRow | None) -> Next
     evidence = (last.outcome or {}).get("evidence", "") if last else ""
     agent_name = workspace.policy.agent_for(row.record.role)
     agent = driver(workspace.policy, agent_name, workspace.root)
-    with trees.checkout(workspace.repository, spec):
-        before = _Watch.take(workspace) if agent.runs_foreign_code else None
+    with trees.checkout(workspace.repository, spec, lambda: _provide(workspace, spec)):
+        unheld = agent.runs_foreign_code and workspace.level == "none"
+        before = _Watch.take(workspace) if unheld else None
         outcome = agent.work(_assignment(workspace, row, spec, agent, evidence=evidence))
-        outside = before.differences(_Watch.take(workspace)) if before and outcome.sandbox == "none" else []
+        outside = before.differences(_Watch.take(workspace)) if before else []
         changes = capture(workspace.repository, spec, claims=row.record.scope.allowed, outside=outside)
         sync(workspace.repository.common)
         attempt = workspace.records.attempts(row.id)[-1]
@@ -177,6 +195,12 @@ def _assignment(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Dri
     return Assignment(ticket=row.record, attempt=spec.attempt, brief=brief, bench=bench)
 
 
+def _provide(workspace: Workspace, spec: Checkout) -> None:
+    environment = build(workspace.repository, spec.path, base=spec.base, home=spec.home)
+    log = log_folder(workspace, spec.ticket, spec.attempt) / "setup.log"
+    workspace.provision.apply(environment, readable=readable(workspace, environment.python), log=log)
+
+
 def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver) -> Bench:
     desk = spec.home / "desk"
     desk.mkdir(parents=True)
@@ -193,7 +217,7 @@ def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver) 
         confinement=Confinement(
             level=workspace.level if agent.runs_foreign_code else "none",
             write=(spec.path, spec.home),
-            read=readable(workspace, environment.python),
+            read=(*readable(workspace, environment.python), *workspace.provision.links),
             network=bool(settings.sandbox.network),
         ),
         timeout_s=min(settings.dispatch.timeout_s, budget or settings.dispatch.timeout_s),

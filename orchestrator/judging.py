@@ -36,6 +36,7 @@ def workshop(workspace: Workspace, base: str, *, name: str, logs: Path) -> Itera
         level=workspace.level,
         network=bool(workspace.policy.sandbox.network),
         disk_bytes=workspace.policy.sandbox.disk_mib << 20,
+        provision=workspace.provision,
     )
     try:
         yield place

@@ -117,7 +117,7 @@ def _move_target(workspace: Workspace, row: TicketRow, candidate: Candidate, rep
     )
     if not land(repository, target, old=candidate.head, new=commit, reason=f"orchestrate: land {row.id}"):
         return None
-    _finish(workspace, row, old=candidate.head, new=commit)
+    _finish(workspace, row, watching, old=candidate.head, new=commit)
     return "landed"
 
 
@@ -140,11 +140,11 @@ def _wait_for_person(workspace: Workspace, row: TicketRow, follower: Follower) -
     return "ended"
 
 
-def _finish(workspace: Workspace, row: TicketRow, *, old: str, new: str) -> None:
+def _finish(workspace: Workspace, row: TicketRow, watching: list[Follower], *, old: str, new: str) -> None:
     """Everything after the move: the trees that follow, the notes, the record. Each part can be repeated."""
-    repository, target = workspace.repository, workspace.policy.project.target
+    target = workspace.policy.project.target
     about = About(feature=row.feature, ticket=row.id)
-    for follower in followers(repository, target, old=old, new=new):
+    for follower in watching:
         trouble = follow(follower, old=old, new=new)
         data = {"worktree": str(follower.path), "left_alone": list(follower.changed), "trouble": trouble}
         workspace.records.note("landing.followed", about, data)
@@ -183,6 +183,7 @@ def _finish_interrupted(workspace: Workspace, row: TicketRow) -> bool:
     for event in reversed(intended):
         new, old = event.data["new"], event.data["old"]
         if workspace.repository.commit(new) and workspace.repository.is_ancestor(new, workspace.head()):
-            _finish(workspace, row, old=old, new=new)
+            target = workspace.policy.project.target
+            _finish(workspace, row, followers(workspace.repository, target, old=old, new=new), old=old, new=new)
             return True
     return False

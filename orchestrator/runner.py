@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +40,11 @@ class Follow:
 
     feature: str
     tell: Callable[[Event], None]
+
+
+def warm_up() -> None:
+    """Begin to import the workflow engine: it takes half a second, most of it while we wait for git and probes."""
+    threading.Thread(target=importlib.import_module, args=("dbos",), daemon=True).start()
 
 
 def carry_out(workspace: Workspace, follow: Follow) -> None:
@@ -163,7 +170,7 @@ def _engine(workspace: Workspace) -> Iterator[Callable[[str, int], None]]:
     # reached only when nothing was interrupted: an interrupted process ends at once and is taken up by the next one
     for handle in handles.values():
         handle.get_result(polling_interval_sec=POLL_S)
-    DBOS.destroy(workflow_completion_timeout_sec=0)
+    # the engine is not torn down: that waits a second for threads that poll, and the process ends with its command
 
 
 def _engine_of(workspace: Workspace):  # type: ignore[no-untyped-def]  # noqa: ANN202 - sqlalchemy is imported inside

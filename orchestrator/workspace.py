@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from memory.database import Database
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from worktrees.confinement import Level
+    from worktrees.provision import Provision
 
 FREE_BYTES = 256 << 20
 """Below this nothing is started: an agent's work could not be kept."""
@@ -37,6 +38,7 @@ class Workspace:
             raise InputError(f"{start} is not a folder")
         repository = Repository.find(start)
         policy = working_policy(repository.root)
+        _refuse_what_is_to_come(policy)
         if policy.state.dir != ".orchestrate":
             repository = Repository.find(start, state=policy.state.dir)
         database = Database(repository.state)
@@ -73,14 +75,17 @@ class Workspace:
             )
         return best
 
+    @property
+    def provision(self) -> Provision:
+        """What every tree of this repository needs besides its commit."""
+        from worktrees.provision import Provision
+
+        settings, network = self.policy.worktree, bool(self.policy.sandbox.network)
+        return Provision(root=self.root, settings=settings, level=self.level, network=network)
+
     def policy_at(self, commit: str) -> Policy:
         """Read the policy from a commit, where no agent can have edited it; the defaults where it has none."""
-        text = self.repository.read(commit, POLICY_FILE)
-        return (
-            read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}")
-            if text is not None
-            else Policy()
-        )
+        return _policy_at(self.repository, commit)
 
     def head(self) -> str:
         """Give the target's commit; raise InputError where there is none."""
@@ -108,6 +113,24 @@ class Workspace:
         exclude.parent.mkdir(exist_ok=True)
         with exclude.open("a", encoding="utf-8") as stream:
             stream.write(f"/{inside}\n")
+
+
+def _refuse_what_is_to_come(policy: Policy) -> None:
+    """Say plainly what the format knows and this version does not do yet, rather than do something else."""
+    if policy.state.database_url:
+        raise InputError(
+            f"{POLICY_FILE}: state.database_url: a queue that several machines share is not in this version"
+        )
+    if policy.worktree.python == "own":
+        raise InputError(f'{POLICY_FILE}: worktree.python = "own" is not in this version; "auto" and "shared" are')
+
+
+@lru_cache(maxsize=64)
+def _policy_at(repository: Repository, commit: str) -> Policy:
+    text = repository.read(commit, POLICY_FILE)
+    return (
+        read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}") if text is not None else Policy()
+    )
 
 
 def working_policy(root: Path) -> Policy:

@@ -176,7 +176,6 @@ def test_only_the_doors_start_processes() -> None:
         "worktrees/supervisor.py",  # what stands behind that door
         "worktrees/confinement.py",  # proves the sandbox on a short-lived child
         "agents/scripted_player.py",  # runs as an agent, not as the harness
-        "gates/workshop.py",  # asks an interpreter for its version
     }
     users = {
         str(path.relative_to(ROOT))

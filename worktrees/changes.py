@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from tickets.globs import matches
 from worktrees import files
@@ -16,10 +19,13 @@ from worktrees.ignored import Ignored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from worktrees.git import Entry, Repository
 
-Kind = Literal["added", "modified", "deleted", "renamed", "mode", "symlink", "submodule", "special", "git", "byproduct", "outside"]
+Kind = Literal[
+    "added", "modified", "deleted", "renamed", "mode", "symlink", "submodule", "special", "git", "byproduct", "outside"
+]
 LANDS: frozenset[str] = frozenset({"added", "modified", "deleted", "renamed", "mode", "symlink", "submodule"})
 SUBMODULE, SYMLINK = "160000", "120000"
 
@@ -87,8 +93,8 @@ def _parsed(raw: bytes) -> Iterator[Change]:
                 path = next(fields)
             kind, old_path = kinds[path]
             binary = added == "-"
-            counts = {"added": 0 if binary else int(added), "deleted": 0 if binary else int(deleted)}
-            yield Change(path=path, kind=kind, old_path=old_path, binary=binary, **counts)
+            lines = (0, 0) if binary else (int(added), int(deleted))
+            yield Change(path=path, kind=kind, old_path=old_path, binary=binary, added=lines[0], deleted=lines[1])
 
 
 def _kind(old_mode: str, new_mode: str, status: str) -> Kind:
@@ -113,20 +119,39 @@ class _Survey:
     taken: tuple[files.Found, ...]
     byproducts: tuple[files.Found, ...]
     refused: tuple[Change, ...]
+    evidence: tuple[files.Found, ...]
+    """Files and links among the refused: they never land, and their bytes are kept."""
     deleted: tuple[str, ...]
 
 
-def capture(repository: Repository, spec: Checkout, *, claims: Sequence[str], outside: Iterable[Change] = ()) -> ChangeSet:
+def capture(
+    repository: Repository, spec: Checkout, *, claims: Sequence[str], outside: Iterable[Change] = ()
+) -> ChangeSet:
     """Archive everything the attempt wrote and give its change set; repeating it gives the same.
 
     `claims` are the globs of the ticket's scope: what they name is taken even where git ignores it.
     """
     survey = _survey(repository, spec, claims)
     archive, commit = _import(repository, spec, survey)
-    if repository.commit(archive_ref(spec)) is None:
-        repository.move(archive_ref(spec), new=archive, old=None, reason=f"attempt {spec.attempt} of {spec.ticket}")
-    dropped = (Change(path=found.path, kind="byproduct", note="ignored by git at the base; kept in the archive") for found in survey.byproducts)
+    commit = _archived(repository, spec, archive=archive, commit=commit)
+    dropped = (
+        Change(path=found.path, kind="byproduct", note="ignored by git at the base; kept in the archive")
+        for found in survey.byproducts
+    )
     return between(repository, spec.base, commit, (*survey.refused, *dropped, *outside))
+
+
+def _archived(repository: Repository, spec: Checkout, *, archive: str, commit: str) -> str:
+    """Point the attempt's ref at the archive, whose second parent is what may land; give that."""
+    ref = archive_ref(spec)
+    before = repository.commit(ref)
+    if before is not None:
+        landing = repository.commit(f"{ref}^2")
+        same = repository.tree(before) == repository.tree(archive)
+        if landing and same and repository.tree(landing) == repository.tree(commit):
+            return landing
+    repository.move(ref, new=archive, old=before, reason=f"attempt {spec.attempt} of {spec.ticket}")
+    return commit
 
 
 def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _Survey:
@@ -134,7 +159,7 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
     start = base if spec.start == spec.base else {entry.path: entry for entry in repository.entries(spec.start)}
     stamps, ignored = stamps_of(repository, spec), Ignored(repository, spec.base, base)
     algorithm = "sha1" if len(spec.base) == 40 else "sha256"  # noqa: PLR2004 - hex digits of the two id formats
-    taken, byproducts, refused, seen = [], [], [], set[str]()
+    taken, byproducts, refused, evidence, seen = [], [], [], [], set[str]()
     for found in files.walk(spec.path):
         seen.add(found.path)
         untouched = stamps.get(found.path) == found.stamp
@@ -142,6 +167,7 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
             continue  # as it was written, or brought along by `copy`, `link` and `setup`
         if reason := _refusal(found, base):
             refused.append(reason)
+            evidence += [] if found.special else [found]
         elif _same(spec, found, base.get(found.path), algorithm):
             continue
         elif found.path not in base and ignored(found.path) and not matches(found.path, claims):
@@ -149,14 +175,32 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
         else:
             taken.append(found)
     deleted = tuple(path for path, entry in base.items() if path not in seen and entry.mode != SUBMODULE)
-    return _Survey(taken=tuple(taken), byproducts=tuple(byproducts), refused=tuple(refused), deleted=deleted)
+    return _Survey(
+        taken=tuple(taken),
+        byproducts=tuple(byproducts),
+        refused=tuple(refused),
+        evidence=tuple(evidence),
+        deleted=deleted,
+    )
+
+
+_DOT_GIT = re.compile(r"(?:\.git|git~1)[ .]*(?::.*)?", re.IGNORECASE | re.DOTALL)
+_LINK_REFUSED = re.compile(r"\.gitmodules[ .]*(?::.*)?$|gi.*~[0-9]+$", re.IGNORECASE | re.DOTALL)
+_UNSEEN = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
+
+
+def _stands_for_git(part: str) -> bool:
+    """Say whether a name is `.git` on some system, so that git itself would not check out a tree that has it."""
+    return any(_DOT_GIT.fullmatch(piece) for piece in part.translate(_UNSEEN).split("\\"))
 
 
 def _refusal(found: files.Found, base: dict[str, Entry]) -> Change | None:
     """Say why a thing in the tree can never be taken, whatever the scope says."""
     parts = PurePosixPath(found.path).parts
-    if any(part.lower() == ".git" for part in parts):
+    if any(_stands_for_git(part) for part in parts):
         return Change(path=found.path, kind="git", note="a git repository or its files inside the tree")
+    if found.mode == SYMLINK and any(_LINK_REFUSED.match(part) for part in parts):
+        return Change(path=found.path, kind="git", note="a symlink with a name that git refuses for symlinks")
     if found.special:
         return Change(path=found.path, kind="special", note=f"{found.mode}: neither a regular file nor a symlink")
     if found.mode != SYMLINK and found.links > 1:
@@ -180,22 +224,54 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
     who = f"{identity.name} <{identity.email}> {int(time.time())} +0000"
     marks = repository.state / "checkouts" / f"{spec.ticket}-{spec.attempt}.marks"
     ref = f"refs/scratch/{spec.ticket}/{spec.attempt}"
-    lines: list[bytes] = []
-    everything = (*survey.taken, *survey.byproducts)
-    for mark, found in enumerate(everything, 10):
-        data = files.content(spec.path, found)
-        lines.append(b"blob\nmark :%d\ndata %d\n%s\n" % (mark, len(data), data))
-    for mark, what, count in ((1, "all that was written", len(everything)), (2, "what may land", len(survey.taken))):
-        message = f"{spec.subject}\n\n{spec.ticket} attempt {spec.attempt}, {what}\n".encode()
-        head = f"commit {ref}\nmark :{mark}\ncommitter {who}\n".encode()
-        lines.append(head + b"data %d\n%s" % (len(message), message) + f"from {spec.base}\n".encode())
-        lines += [b"D %s\n" % _quoted(path) for path in survey.deleted]
-        lines += [b"M %s :%d %s\n" % (f.mode.encode(), m, _quoted(f.path)) for m, f in enumerate(everything[:count], 10)]
-        lines.append(b"\n")
-    repository.plumb("fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin=b"".join(lines))
+    everything = (*survey.taken, *survey.byproducts, *survey.evidence)
+    names = _archive_names(everything)
+    with tempfile.TemporaryFile(dir=repository.state) as stream:
+        for mark, found in enumerate(everything, 10):
+            _write_blob(stream, spec.path, found, mark)
+        for mark, what, count in (
+            (2, "what may land", len(survey.taken)),
+            (1, "all that was written", len(everything)),
+        ):
+            message = f"{spec.subject}\n\n{spec.ticket} attempt {spec.attempt}, {what}\n".encode()
+            stream.write(f"commit {ref}\nmark :{mark}\ncommitter {who}\n".encode())
+            stream.write(b"data %d\n%s" % (len(message), message) + f"from {spec.base}\n".encode())
+            stream.write(b"merge :2\n" if mark == 1 else b"")
+            stream.writelines(b"D %s\n" % _quoted(path) for path in survey.deleted)
+            rows = enumerate(zip(everything[:count], names, strict=False), 10)
+            stream.writelines(b"M %s :%d %s\n" % (f.mode.encode(), m, _quoted(name)) for m, (f, name) in rows)
+            stream.write(b"\n")
+        stream.seek(0)
+        repository.plumb("fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin=stream)
     ids = dict(line.split() for line in marks.read_text().splitlines())
     marks.unlink()
     return ids[":1"], ids[":2"]
+
+
+def _write_blob(stream: IO[bytes], folder: Path, found: files.Found, mark: int) -> None:
+    with files.opened(folder, found) as source:
+        stream.write(b"blob\nmark :%d\ndata %d\n" % (mark, source.seek(0, os.SEEK_END)))
+        source.seek(0)
+        shutil.copyfileobj(source, stream, files.CHUNK)
+    stream.write(b"\n")
+
+
+def _archive_names(everything: Sequence[files.Found]) -> list[str]:
+    """Give each file the path it has in the archive: its own, with `dot-git` for a `.git` that no tree may hold."""
+    taken = {
+        str(place) for found in everything for place in (PurePosixPath(found.path), *PurePosixPath(found.path).parents)
+    }
+    return [_archive_name(PurePosixPath(found.path).parts, taken) for found in everything]
+
+
+def _archive_name(parts: tuple[str, ...], taken: set[str]) -> str:
+    path = ""
+    for part in parts:
+        name = f"{path}dot-{part.lstrip('.')}" if _stands_for_git(part) else f"{path}{part}"
+        while _stands_for_git(part) and name in taken:
+            name += "~"
+        path = f"{name}/"
+    return path.removesuffix("/")
 
 
 def _quoted(path: str) -> bytes:

@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,14 @@ from tickets.errors import EnvironmentFailure
 from worktrees import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from worktrees.git import Repository
 
 ARCHIVE = "refs/orchestrate/attempts"
 STAMP = tuple[int, int, int, int]
+TICK_S = 0.02
+"""More than a tick of the clock of file systems: what is changed a tick after its stamp was taken bears another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,7 @@ class Checkout:
     """The recorded base commit; every change is computed against it."""
     start: str
     """The commit whose tree was written: the base, or what the attempt before left."""
-    subject: str
+    subject: str = "attempt"
     """What commits of this attempt say in their first line."""
     path: Path
     home: Path
@@ -66,15 +70,20 @@ def write_tree(repository: Repository, tree: str, folder: Path) -> dict[str, STA
 
 
 @contextmanager
-def checkout(repository: Repository, spec: Checkout) -> Iterator[Checkout]:
-    """Make the tree of an attempt, hand it out, and remove it once it is archived; a crash leaves it registered."""
-    make(repository, spec)
+def checkout(
+    repository: Repository, spec: Checkout, prepare: Callable[[], None] = lambda: None
+) -> Iterator[Checkout]:
+    """Make the tree of an attempt, hand it out, and remove it once it is archived; a crash leaves it registered.
+
+    `prepare` brings along what git does not keep; what it adds is not the attempt's change.
+    """
+    make(repository, spec, prepare)
     yield spec
     # reached only when nothing failed: a tree that could not be archived stays on disk and in the register
     discard(repository, spec)
 
 
-def make(repository: Repository, spec: Checkout) -> None:
+def make(repository: Repository, spec: Checkout, prepare: Callable[[], None] = lambda: None) -> None:
     """Write and register the tree; what stood there is a registered leftover, archived by `recover` before."""
     spec.path.parent.mkdir(parents=True, exist_ok=True)
     spec.home.mkdir(parents=True, exist_ok=True)
@@ -82,8 +91,13 @@ def make(repository: Repository, spec: Checkout) -> None:
     try:
         spec.path.mkdir()
     except FileExistsError as error:
+        # what stands there is not ours: nobody may take it for the leftover of this attempt and clear it away
+        _register_file(repository, spec).unlink()
         raise EnvironmentFailure(f"{spec.path} stands in the way; `orchestrate worktrees clean` archives it") from error
     stamps = write_tree(repository, repository.tree(spec.start), spec.path)
+    prepare()
+    stamps = {entry.path: entry.stamp for entry in files.walk(spec.path)} | stamps
+    time.sleep(TICK_S)
     register(repository, spec, stamps=stamps)
 
 
@@ -103,17 +117,34 @@ def forget(repository: Repository, spec: Checkout) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder that an agent may have made unreadable on purpose."""
-    if not folder.exists():
+    """Delete a folder that an agent may have made unreadable, or thousands of folders deep, on purpose."""
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink(missing_ok=True)
         return
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.gone")
-    folder.rename(aside)
-    for root, names, _ in os.walk(aside):
-        for name in names:
-            inner = Path(root) / name
-            if not inner.is_symlink():
-                inner.chmod(0o700)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".gone"))
+    todo = [folder.rename(aside / "0")]
+    for number in count(1):
+        # each inner folder is moved up here, so that no path gets too long
+        if not todo:
+            break
+        current = todo.pop()
+        with suppress(OSError):
+            todo += [inner.rename(aside / f"{number}.{index}") for index, inner in enumerate(_emptied(current))]
+            current.rmdir()
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _emptied(folder: Path) -> list[Path]:
+    """Delete what is directly in the folder but for other folders; give those, writable."""
+    folder.chmod(0o700)
+    inner = []
+    for row in list(os.scandir(folder)):
+        if row.is_dir(follow_symlinks=False):
+            inner.append(Path(row.path))
+            inner[-1].chmod(0o700)
+        else:
+            os.unlink(row.path)  # noqa: PTH108 - as fast as it gets
+    return inner
 
 
 def archive_ref(spec: Checkout) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def sync(folder: Path) -> None:
 def write_durably(target: Path, data: bytes) -> None:
     """Replace the file so that a crash leaves the old content or the new, nothing between."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    ready = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    ready = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with ready.open("wb") as stream:
         stream.write(data)
         stream.flush()

@@ -27,8 +27,14 @@ class TreeEnvironment:
     roots: tuple[Path, ...]
     variables: Mapping[str, str]
 
+    @property
+    def home(self) -> Path:
+        return Path(self.variables["HOME"])
 
-def build(repository: Repository, tree: Path, *, base: str, home: Path, extra: Mapping[str, str] | None = None) -> TreeEnvironment:
+
+def build(
+    repository: Repository, tree: Path, *, base: str, home: Path, extra: Mapping[str, str] | None = None
+) -> TreeEnvironment:
     """Build the whole environment of a process that works in the tree; nothing is inherited but PATH."""
     python = interpreter(repository)
     roots = import_roots(tree, repository.read(base, "pyproject.toml"))
@@ -83,16 +89,16 @@ def _declared(pyproject: bytes | None) -> list[str]:
         tool = tomllib.loads((pyproject or b"").decode()).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return []  # the project's own tools will say so, with the line
-    pytest_path = _at(tool, "pytest", "ini_options", "pythonpath")
+    pytest_path = _at(tool, "pytest", "ini_options", "pythonpath", spaced=True)
     packages = _at(tool, "hatch", "build", "targets", "wheel", "packages")
     where = _at(tool, "setuptools", "packages", "find", "where")
     parents = [str(PurePosixPath(package).parent) for package in packages]
     return [*pytest_path, *where, *parents]
 
 
-def _at(table: Any, *keys: str) -> list[str]:
+def _at(table: Any, *keys: str, spaced: bool = False) -> list[str]:
     for key in keys:
         table = table.get(key, {}) if isinstance(table, dict) else {}
     if isinstance(table, str):
-        return [table]
+        return table.split() if spaced else [table]
     return [item for item in table if isinstance(item, str)] if isinstance(table, list) else []

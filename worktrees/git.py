@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tickets.errors import InputError, SignalboxError
+from worktrees.durable import write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 TIMEOUT_S = 120.0
+LOCK_PAUSES_S = (0.1, 0.4, 1.5)
 NEUTRAL = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.quotePath=false",
-    "core.autocrlf=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "commit.gpgSign=false",
@@ -32,8 +35,9 @@ NEUTRAL = (
     "safe.directory=*",
 )
 _OPTIONS = tuple(word for setting in NEUTRAL for word in ("-c", setting))
-RAW = "* -text -filter -ident -working-tree-encoding -merge\n"
-"""Attributes of our own git folder: they outrank every .gitattributes, so files are written byte for byte."""
+RAW = "* -text -filter -ident -working-tree-encoding !merge\n"
+"""Attributes of our own git folder: they outrank every .gitattributes, so files are written byte for byte
+and merged as text (`-merge` would make a conflict of any file that both sides changed)."""
 
 
 class GitError(SignalboxError):
@@ -69,14 +73,15 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**clean, **(extra or {})}
 
 
-def call(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes = b"") -> Result:
+def call(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes | IO[bytes] = b"") -> Result:
     """Run git once; the exit code is the caller's to judge."""
     try:
-        done = subprocess.run(  # noqa: S603 - a list, no shell; every argument is ours
+        done = subprocess.run(
             ["git", *_OPTIONS, *arguments],
             cwd=cwd,
             env=env,
-            input=stdin,
+            input=stdin if isinstance(stdin, bytes) else None,
+            stdin=None if isinstance(stdin, bytes) else stdin,
             capture_output=True,
             timeout=TIMEOUT_S,
             check=False,
@@ -141,11 +146,13 @@ class Repository:
             "--show-toplevel",
         ]
         answer = call(question, cwd=start, env=environment())
-        lines = os.fsdecode(answer.out).splitlines()
+        lines = os.fsdecode(answer.out).removesuffix("\n").split("\n")
         if lines[:1] == ["true"]:
             raise InputError(f"{start} is a bare repository; Signalbox needs one with a worktree (git clone it)")
         if answer.code != 0 or len(lines) < 3:  # noqa: PLR2004 - the three answers asked for above
             raise InputError(f"{start} is not inside a git repository (git init, or use --repo PATH)")
+        if len(lines) > 3:  # noqa: PLR2004 - the three answers asked for above
+            raise InputError(f"{str(start)!r} is in a folder with a line break in its name; move the repository elsewhere")
         common, here = Path(lines[1]), Path(lines[2])
         root = common.parent if common.name == ".git" else here
         return cls(root=root, common=common, here=here, state=root / state)
@@ -159,17 +166,22 @@ class Repository:
         where = {"GIT_DIR": str(self.common), **(env or {})}
         return call(arguments, cwd=self.root, env=environment(where), stdin=stdin)
 
-    def plumb(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
+    def plumb(self, *arguments: str, stdin: bytes | IO[bytes] = b"", env: Mapping[str, str] | None = None) -> Result:
         """Run an object command in our own git folder; raise GitError when it fails."""
         return checked(arguments, self.plumb_ask(*arguments, stdin=stdin, env=env))
 
-    def plumb_ask(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
-        where = {"GIT_DIR": str(self._own_git()), "GIT_OBJECT_DIRECTORY": str(self.common / "objects"), **(env or {})}
-        return call(arguments, cwd=self.state, env=environment(where), stdin=stdin)
+    def plumb_ask(
+        self, *arguments: str, stdin: bytes | IO[bytes] = b"", env: Mapping[str, str] | None = None
+    ) -> Result:
+        where = {"GIT_DIR": str(self._own_git()), "GIT_OBJECT_DIRECTORY": str(self.common / "objects")}
+        if (self.common / "shallow").is_file():
+            where["GIT_SHALLOW_FILE"] = str(self.common / "shallow")
+        return call(arguments, cwd=self.state, env=environment({**where, **(env or {})}), stdin=stdin)
 
     def _own_git(self) -> Path:
         own = self.state / "git"
-        if not (own / "info" / "attributes").is_file():
+        attributes = own / "info" / "attributes"
+        if not attributes.is_file() or attributes.read_text() != RAW:
             self._make_own_git(own)
         return own
 
@@ -178,11 +190,10 @@ class Repository:
         version, extension = ("1", "[extensions]\n\tobjectformat = sha256\n") if sha256 else ("0", "")
         for folder in ("info", "refs", "objects"):
             (own / folder).mkdir(parents=True, exist_ok=True)
-        (own / "HEAD").write_text("ref: refs/heads/none\n")
-        (own / "config").write_text(f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}")
-        ready = own / "info" / f"attributes.{os.getpid()}"
-        ready.write_text(RAW)
-        ready.replace(own / "info" / "attributes")
+        config = f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}"
+        # each file in one go and the attributes last: others begin to use the folder the moment they see those
+        for name, text in (("HEAD", "ref: refs/heads/none\n"), ("config", config), ("info/attributes", RAW)):
+            write_durably(own / name, text.encode())
 
     # refs and objects
 
@@ -192,10 +203,13 @@ class Repository:
         return answer.text if answer.code == 0 else None
 
     def tree(self, commit: str) -> str:
-        return self.plumb("rev-parse", "--verify", f"{commit}^{{tree}}").text
+        return _tree(self, commit)
 
     def entries(self, tree: str) -> list[Entry]:
         """List every file of the tree, submodules included."""
+        return list(_entries(self, tree))
+
+    def _list(self, tree: str) -> list[Entry]:
         listing = self.plumb("ls-tree", "-r", "-z", "--full-tree", tree).out
         rows = (row.split(b"\t", 1) for row in listing.split(b"\0") if row)
         heads = ((os.fsdecode(head).split(), os.fsdecode(path)) for head, path in rows)
@@ -207,9 +221,29 @@ class Repository:
         return answer.out if answer.code == 0 else None
 
     def move(self, ref: str, *, new: str, old: str | None, reason: str) -> bool:
-        """Move a ref by compare-and-swap; `old` None means that it must not exist. False when somebody was first."""
-        before = old if old is not None else "0" * len(new)
-        return self.ask("update-ref", "--create-reflog", "-m", reason, ref, new, before).code == 0
+        """Move a ref by compare-and-swap; `old` None means that it must not exist. False when somebody was first.
+
+        Raise GitError when the ref stands where it should and still cannot be moved (a lock that a crash left, a full disk).
+        """
+        arguments = (
+            "update-ref",
+            "--create-reflog",
+            "-m",
+            reason,
+            ref,
+            new,
+            old if old is not None else "0" * len(new),
+        )
+        for pause in (*LOCK_PAUSES_S, None):
+            answer = self.ask(*arguments)
+            if answer.code == 0:
+                return True
+            if old is None or self.ask("rev-parse", "--verify", "--quiet", ref).text != old:
+                return False
+            if pause is not None:
+                time.sleep(pause)  # whoever holds its lock may be about to move it
+        checked(arguments, answer)
+        return False
 
     def refs(self, prefix: str) -> dict[str, str]:
         listing = self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix).text
@@ -220,6 +254,10 @@ class Repository:
 
     def identity(self) -> Identity:
         """Give the person's configured name and address; raise InputError where there is none."""
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> Identity:
         person = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
         named = {k: v for k, v in os.environ.items() if k.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_"))}
         answer = call(["var", "GIT_AUTHOR_IDENT"], cwd=self.root, env={**person, **named})
@@ -237,6 +275,17 @@ class Repository:
             if "worktree" in fields and "prunable" not in fields and "bare" not in fields:
                 found.append((Path(fields["worktree"]), fields.get("branch", "")))
         return found
+
+
+@lru_cache(maxsize=1024)
+def _tree(repository: Repository, commit: str) -> str:
+    """A commit's tree never changes, and a run asks for the same one many times."""
+    return repository.plumb("rev-parse", "--verify", f"{commit}^{{tree}}").text
+
+
+@lru_cache(maxsize=4)
+def _entries(repository: Repository, tree: str) -> tuple[Entry, ...]:
+    return tuple(repository._list(tree))  # noqa: SLF001 - the cached half of `entries`
 
 
 def quoted(paths: Iterable[str]) -> bytes:

@@ -33,14 +33,24 @@ class Ignored:
         self._specs: dict[str, GitIgnoreSpec] = {}
         for path in paths:
             if PurePosixPath(path).name == ".gitignore":
-                text = os.fsdecode(repository.read(base, path) or b"")
+                text = os.fsdecode(repository.read(base, path) or b"").removeprefix("\ufeff")
                 self._specs[str(PurePosixPath(path).parent)] = GitIgnoreSpec.from_lines(text.splitlines())
 
     def __call__(self, path: str) -> bool:
-        """Say whether git would ignore the path at the base; the deepest `.gitignore` that has an opinion wins."""
-        for folder in PurePosixPath(path).parents:
+        """Say whether git would ignore the path at the base, or a tool left it behind."""
+        folders = [f"{folder}/" for folder in PurePosixPath(path).parents if folder.name]
+        for place in (*reversed(folders), path):
+            verdict = self._verdict(place)
+            if verdict or (place == path and verdict is not None):
+                return verdict  # nothing inside an ignored folder can be taken back by a rule further down
+        return self._caches.match_file(path)
+
+    def _verdict(self, place: str) -> bool | None:
+        """Ask the `.gitignore` files around a file or `folder/`; the deepest that has an opinion wins."""
+        for folder in PurePosixPath(place).parents:
             spec = self._specs.get(str(folder))
-            verdict = spec.check_file(str(PurePosixPath(path).relative_to(folder))).include if spec else None
+            inside = place if str(folder) == "." else place.removeprefix(f"{folder}/")
+            verdict = spec.check_file(inside).include if spec else None
             if verdict is not None:
                 return verdict
-        return self._caches.match_file(path)
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from worktrees.durable import sync
@@ -37,7 +38,7 @@ def merge(repository: Repository, ours: str, theirs: str) -> Merged | Conflict:
     fields = os.fsdecode(answer.out).split("\0")
     if answer.code == 0:
         return Merged(tree=fields[0])
-    if answer.code != 1:
+    if answer.code != 1 or not answer.out:
         checked(arguments, answer)
     end = fields.index("", 1)
     text = [field for field in fields[end + 1 :] if "CONFLICT" in field]
@@ -65,7 +66,11 @@ class Follower:
 def followers(repository: Repository, branch: str, *, old: str, new: str) -> list[Follower]:
     """Find the worktrees that have the branch checked out, and whether each can follow from `old` to `new`."""
     ref = f"refs/heads/{branch}"
-    return [_follower(path, old, new) for path, checked_out in repository.worktrees() if checked_out == ref and path.is_dir()]
+    return [
+        _follower(path, old, new)
+        for path, checked_out in repository.worktrees()
+        if checked_out == ref and path.is_dir()
+    ]
 
 
 def _follower(path: Path, old: str, new: str) -> Follower:
@@ -74,7 +79,21 @@ def _follower(path: Path, old: str, new: str) -> Follower:
     changed = tuple(name for name in os.fsdecode(listing).split("\0") if name)
     rehearsal = _in_tree(path, "read-tree", "-m", "-u", "--dry-run", old, new)
     lines = os.fsdecode(rehearsal.err).strip().splitlines()
-    return Follower(path=path, changed=changed, obstacle="; ".join(lines[:3]) if rehearsal.code else "")
+    obstacle = "; ".join(lines[:3]) if rehearsal.code else _in_the_way(path, old, new)
+    return Follower(path=path, changed=changed, obstacle=obstacle)
+
+
+def _in_the_way(path: Path, old: str, new: str) -> str:
+    """Name a file of the person's that git ignores and the landing would replace: `read-tree` takes it for worthless."""
+    listing = _in_tree(path, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", old, new).out
+    tracked = set(_in_tree(path, "ls-files", "-z").out.split(b"\0"))
+    for name in filter(None, os.fsdecode(listing).split("\0")):
+        for place in (PurePosixPath(name), *PurePosixPath(name).parents[:-1]):
+            there = path / place
+            folder = there.is_dir() and not there.is_symlink() and str(place) != name
+            if os.path.lexists(there) and not folder and os.fsencode(str(place)) not in tracked:
+                return f"{place} is there, ignored by git, and would be overwritten"
+    return ""
 
 
 def _in_tree(path: Path, *arguments: str) -> Result:
@@ -94,6 +113,8 @@ def _in_tree(path: Path, *arguments: str) -> Result:
 
 def follow(follower: Follower, *, old: str, new: str) -> str:
     """Bring a worktree from `old` to `new`; uncommitted changes elsewhere stay as they are. Return what went wrong."""
+    if obstacle := _in_the_way(follower.path, old, new):
+        return obstacle
     answer = _in_tree(follower.path, "read-tree", "-m", "-u", old, new)
     return os.fsdecode(answer.err).strip() if answer.code else ""
 

@@ -32,6 +32,7 @@ class CommandDriver:
     """The repository: a program with a `/` in its name is looked up from here."""
     kind: str = "command"
     runs_foreign_code: bool = True
+    repeats_itself: bool = False
 
     def probe(self) -> Probe:
         found = shutil.which(self._argv()[0])

@@ -52,6 +52,7 @@ class RecipesDriver:
     name: str
     kind: str = "recipes"
     runs_foreign_code: bool = False
+    repeats_itself: bool = True
 
     def probe(self) -> Probe:
         return Probe(ready=True, detail=f"built in, no model: {', '.join(RECIPES)}")

@@ -40,6 +40,7 @@ class ScriptedDriver:
     script: Path
     kind: str = "scripted"
     runs_foreign_code: bool = True
+    repeats_itself: bool = False
 
     def probe(self) -> Probe:
         try:

@@ -63,7 +63,7 @@ def _findings(change: Change, scope: Scope) -> Iterator[Finding]:
         yield Finding(
             rule=rule_name,
             path=change.path,
-            message=f"{change.path}: {change.note or 'a ' + change.kind} may not be written",
+            message=f"{change.path}: {change.note or f'a {change.kind} may not be written'}",
         )
     elif change.kind not in {"byproduct", "git"}:
         for path in change.paths:

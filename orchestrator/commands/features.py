@@ -30,7 +30,9 @@ class Asked:
 
 def feature(repo: Path, asked: Asked, *, json: bool) -> int:
     from orchestrator.planning import make_plan, read_plan_file
+    from orchestrator.runner import warm_up
 
+    warm_up()
     workspace = _with_parallel(Workspace.open(repo), asked.parallel)
     base = workspace.head()
     workspace.repository.identity()  # a landing needs one; say so before anything is started

@@ -12,6 +12,7 @@ from orchestrator.commands.output import say
 from orchestrator.workspace import Workspace
 from tickets.errors import InputError
 from tickets.files import read as read_ticket
+from worktrees.git import call, checked, environment
 
 if TYPE_CHECKING:
     from tickets.model import Ticket
@@ -87,12 +88,9 @@ def _base(workspace: Workspace, named: str | None) -> str:
 
 
 def _here(workspace: Workspace, *arguments: str, env: dict[str, str] | None = None) -> str:
-    """Ask git about the person's own worktree that the command was called from."""
-    folder = {"GIT_WORK_TREE": str(workspace.repository.here), **(env or {})}
-    git_dir = workspace.repository.here / ".git"
-    if git_dir.is_file():  # a linked worktree keeps its HEAD and index elsewhere
-        folder["GIT_DIR"] = git_dir.read_text(encoding="utf-8").removeprefix("gitdir: ").strip()
-    return workspace.repository.git(*arguments, env=folder).text
+    """Ask git about the person's own worktree that the command was called for; it may be a linked one."""
+    answer = call(arguments, cwd=workspace.repository.here, env=environment(env))
+    return checked(arguments, answer).text
 
 
 def snapshot(workspace: Workspace, base: str) -> ChangeSet:
@@ -103,7 +101,7 @@ def snapshot(workspace: Workspace, base: str) -> ChangeSet:
     with tempfile.TemporaryDirectory(dir=workspace.state, prefix="index-") as scratch:
         index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
         _here(workspace, "read-tree", "HEAD", env=index)
-        _here(workspace, "add", "--all", "--", f":(top,exclude){workspace.policy.state.dir}", ":(top).", env=index)
+        _here(workspace, "add", "--all", env=index)  # the state folder is ignored: `prepare` sees to it
         tree = _here(workspace, "write-tree", env=index)
     head = _here(workspace, "rev-parse", "HEAD")
     commit = commit_tree(workspace.repository, tree, parents=(head,), message="snapshot for the gates\n")
