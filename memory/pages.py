@@ -91,7 +91,7 @@ def _place(text: str, feature: str) -> tuple[int, int] | None:
     head = re.search(rf"^## \S+ {re.escape(feature)}: ", text, re.MULTILINE)
     if head is None:
         return None
-    following = re.search(r"^##? ", text[head.end() :], re.MULTILINE)
-    limit = head.end() + following.start() if following else len(text)
+    following = re.compile(r"^##? ", re.MULTILINE).search(text, head.end())
+    limit = following.start() if following else len(text)
     last = re.compile(r"^\*\*Next\*\*\r?\n\r?\n(?:- [^\n]*(?:\n|$))*", re.MULTILINE).search(text, head.end(), limit)
     return head.start(), last.end() if last else limit

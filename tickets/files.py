@@ -57,7 +57,7 @@ def _front_matter(ticket: Ticket) -> str:
 
     values = ticket.model_dump(mode="json", exclude=IN_BODY, exclude_defaults=True)
     values = {"id": values.pop("id"), **values}
-    writer = YAML(typ="safe", pure=True)
+    writer: Any = YAML(typ="safe", pure=True)  # its settings have types that refuse their values
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False
     writer.allow_unicode = True
@@ -80,8 +80,14 @@ def read(text: str, name: str) -> Ticket:
     document = read_yaml(front, name, first_line=2)
     if not isinstance(document.data, dict):
         raise FileError(document.problem((), "front matter with keys, `id:` first"))
-    sections = {section.title: section for section in _sections(rest, first_line)}
-    if problems := list(_body_problems(sections, document, first_line)):
+    found = list(_sections(rest, first_line))
+    sections = {section.title: section for section in found}
+    twice = [section for section in found if sections[section.title] is not section]
+    problems = [
+        Problem(file=name, line=sections[s.title].line, key=f"## {s.title}", expected="expected this section once")
+        for s in twice
+    ]
+    if problems := [*problems, *_body_problems(sections, document, first_line)]:
         raise FileError(*problems)
     lines = {**document.lines, **_body_lines(sections)}
     data = {**document.data, **_body_values(sections)}
@@ -117,7 +123,9 @@ def _body_problems(sections: dict[str, Section], document: Document, first_line:
         if section is None:
             yield Problem(file=document.name, line=first_line, key=f"## {title}", expected="this section is required")
         elif not section.text:
-            yield Problem(file=document.name, line=section.line, key=f"## {title}", expected="expected something in this section")
+            yield Problem(
+                file=document.name, line=section.line, key=f"## {title}", expected="expected something in this section"
+            )
     for title, section in sections.items():
         if title not in BODY:
             expected = f"no such section; expected {', '.join(BODY)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wcmatch import glob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 FLAGS = glob.GLOBSTAR | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 
@@ -45,7 +45,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def matches(path: str, patterns: Iterable[str]) -> str | None:
     """Return the first pattern that the normalised path matches, or None."""
-    return next((pattern for pattern in patterns if _compiled(pattern).match(path)), None)
+    # fullmatch: the `$` of wcmatch would let a name end in a newline; a name with brackets in it always names itself
+    return next((pattern for pattern in patterns if path == pattern or _compiled(pattern).fullmatch(path)), None)
 
 
 def overlap(one: Iterable[str], other: Iterable[str]) -> tuple[str, str] | None:
@@ -63,25 +64,29 @@ def overlap(one: Iterable[str], other: Iterable[str]) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=4096)
 def _segments_meet(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    if not a or not b:
-        return all(segment == "**" for segment in (*a, *b))
-    if a[0] == "**":
-        return _segments_meet(a[1:], b) or _segments_meet(a, b[1:])
-    if b[0] == "**":
-        return _segments_meet(b, a)
-    return _characters_meet(_simple(a[0]), _simple(b[0])) and _segments_meet(a[1:], b[1:])
+    return _meet(a, b, any_="**", same=lambda one, other: _characters_meet(_simple(one), _simple(other)))
 
 
 def _simple(segment: str) -> str:
-    return re.sub(r"\[[^\]]*\]", "?", segment)
+    return re.sub(r"\[.*\]", "*", segment)  # the class, or the brackets themselves
 
 
 @lru_cache(maxsize=4096)
 def _characters_meet(a: str, b: str) -> bool:
-    if not a or not b:
-        return set(a + b) <= {"*"}
-    if a[0] == "*":
-        return _characters_meet(a[1:], b) or _characters_meet(a, b[1:])
-    if b[0] == "*":
-        return _characters_meet(b, a)
-    return (a[0] == b[0] or "?" in {a[0], b[0]}) and _characters_meet(a[1:], b[1:])
+    if not {"*", "?"} & {*a, *b}:
+        return a == b
+    return _meet(a, b, any_="*", same=lambda one, other: one == other or "?" in {one, other})
+
+
+def _meet(a: Sequence[str], b: Sequence[str], *, any_: str, same: Callable[[str, str], bool]) -> bool:
+    """Say whether two rows of parts can stand for the same thing, where `any_` stands for any number of parts."""
+    after = [all(part == any_ for part in b[index:]) for index in range(len(b) + 1)]
+    for one in reversed(a):
+        row = [one == any_ and after[-1]]
+        for index in range(len(b) - 1, -1, -1):
+            if any_ in {one, b[index]}:
+                row.append(after[index] or row[-1])
+            else:
+                row.append(after[index + 1] and same(one, b[index]))
+        after = row[::-1]
+    return after[0]

@@ -13,7 +13,28 @@ if TYPE_CHECKING:
 
     from tickets.model import Command, TicketBody
 
-SHELL_WORDS = frozenset({"if", "for", "while", "until", "case", "test", "[", "[[", "(", "{", "!", "cd", "export", "set", "exit", "true", "false", ":"})
+SHELL_WORDS = frozenset(
+    {
+        "if",
+        "for",
+        "while",
+        "until",
+        "case",
+        "test",
+        "[",
+        "[[",
+        "(",
+        "{",
+        "!",
+        "cd",
+        "export",
+        "set",
+        "exit",
+        "true",
+        "false",
+        ":",
+    }
+)
 
 
 def lint(ticket: TicketBody, *, paths: Sequence[str], search_path: str, known_links: Sequence[str] = ()) -> list[str]:

@@ -29,6 +29,7 @@ class Plan(Strict):
 
 def read_plan(text: str, name: str, *, max_tickets: int) -> Plan:
     """Read a plan file or a lead's answer and give the validated plan; raise FileError with every problem."""
+    text = text.removeprefix("\ufeff")
     document = read_json(text, name) if text.lstrip().startswith("{") else read_yaml(text, name)
     if not isinstance(document.data, dict):
         raise FileError(document.problem((), "a mapping with `request:` and `tickets:`"))
@@ -53,7 +54,9 @@ def _problems(plan: Plan, document: Document, max_tickets: int) -> Iterator[Prob
     if not keys:
         yield document.problem(("tickets",), "expected at least one ticket")
     if len(keys) > max_tickets:
-        yield document.problem(("tickets",), f"expected at most {max_tickets} tickets (planning.max_tickets), not {len(keys)}")
+        yield document.problem(
+            ("tickets",), f"expected at most {max_tickets} tickets (planning.max_tickets), not {len(keys)}"
+        )
     for index, draft in enumerate(plan.tickets):
         yield from _draft_problems(draft, keys, document, index)
     edges = {draft.key: set(draft.depends_on) & set(keys) for draft in plan.tickets}
@@ -70,7 +73,9 @@ def _draft_problems(draft: Draft, keys: list[str], document: Document, index: in
         if dependency not in keys:
             yield document.problem((*here, "depends_on"), f"expected a key of this plan, not {dependency!r}")
     if not draft.scope.allowed:
-        yield document.problem((*here, "scope"), "expected something in `write` or `new`: this ticket could write nothing")
+        yield document.problem(
+            (*here, "scope"), "expected something in `write` or `new`: this ticket could write nothing"
+        )
     if not draft.acceptance:
         yield document.problem((*here, "acceptance"), "expected at least one command that proves the ticket done")
     if not draft.non_goals:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, model_validator
 
 from tickets.documents import Strict, read_toml, validate
+from tickets.errors import FileError
+from tickets.globs import normalise
 from tickets.model import Argv, FilledLine, Glob, Seconds, TicketLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 POLICY_FILE = "orchestrate.toml"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -19,8 +24,16 @@ class Project(Strict):
     target: FilledLine = "main"
 
 
+def _place(path: str) -> str:
+    """Take `folder/` for what it is here, a folder, and not for the glob of all that is in it."""
+    return normalise(path.rstrip("/") if path.strip("/") else path)
+
+
+Place = Annotated[str, AfterValidator(_place)]
+
+
 class StateSection(Strict):
-    dir: Glob = ".orchestrate"
+    dir: Place = ".orchestrate"
     database_url: str = ""
     worktrees: str = ""
 
@@ -58,8 +71,8 @@ class Agent(Strict):
 
 class Worktree(Strict):
     setup: tuple[Argv, ...] = ()
-    copy_: tuple[Glob, ...] = Field(default=(), alias="copy")
-    link: tuple[Glob, ...] = ()
+    copy_: tuple[Place, ...] = Field(default=(), alias="copy")
+    link: tuple[Place, ...] = ()
     python: Literal["auto", "shared", "own"] = "auto"
 
 
@@ -116,13 +129,15 @@ class CostPolicy(Strict):
     auto_below_usd: float = Field(default=5.0, ge=0)
     stop_from_usd: float = Field(default=20.0, ge=0)
     day_cap_usd: float = Field(default=20.0, ge=0)
-    rates: Glob = "rates.toml"
+    rates: Place = "rates.toml"
     max_age_days: PositiveInt = 90
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.stop_from_usd < self.auto_below_usd:
-            raise ValueError(f"stop_from_usd of at least auto_below_usd ({self.auto_below_usd}), not {self.stop_from_usd}")
+            raise ValueError(
+                f"stop_from_usd of at least auto_below_usd ({self.auto_below_usd}), not {self.stop_from_usd}"
+            )
         return self
 
 
@@ -131,13 +146,13 @@ def _embedded() -> dict[Name, Agent]:
 
 
 class Policy(Strict):
-    version: Literal[1] = 1
+    version: int = Field(default=1, ge=1, le=1)
     project: Project = Project()
     state: StateSection = StateSection()
     planning: Planning = Planning()
     dispatch: Dispatch = Dispatch()
     agents: dict[Name, Agent] = Field(default_factory=_embedded)
-    roles: dict[Name, Name] = {}
+    roles: dict[Name, Name] = Field(default_factory=dict)
     """Which agent plays a role; the lead's agent where a role is not named."""
     worktree: Worktree = Worktree()
     sandbox: Sandbox = Sandbox()
@@ -146,17 +161,6 @@ class Policy(Strict):
     tests: TestPolicy = TestPolicy()
     checks: tuple[Check, ...] = ()
     cost: CostPolicy = CostPolicy()
-
-    @model_validator(mode="after")
-    def _agents_exist(self) -> Self:
-        named = {"planning.lead": self.planning.lead, **{f"roles.{role}": name for role, name in self.roles.items()}}
-        for key, name in named.items():
-            if name not in self.agents and name != "recipes":
-                raise ValueError(f"{key} to name one of [agents.*] ({', '.join(sorted(self.agents))}), not {name!r}")
-        names = [check.name for check in self.checks]
-        if doubles := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"[[checks]] with a name of their own, not {', '.join(sorted(doubles))} twice")
-        return self
 
     @property
     def sha256(self) -> str:
@@ -172,4 +176,24 @@ class Policy(Strict):
 
 def read_policy(text: str, name: str = POLICY_FILE) -> Policy:
     """Read the configuration; raise FileError with file, line, key and expectation for all that is wrong."""
-    return validate(Policy, read_toml(text, name))
+    document = read_toml(text, name)
+    policy = validate(Policy, document)
+    if problems := [document.problem(key, expected) for key, expected in _references(policy)]:
+        raise FileError(*problems)
+    return policy
+
+
+def _references(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Give what the parts of the configuration say of each other and is not so."""
+    known = f"expected one of [agents.*] ({', '.join(sorted({*policy.agents, 'recipes'}))})"
+    named = {
+        ("planning", "lead"): policy.planning.lead,
+        **{("roles", role): name for role, name in policy.roles.items()},
+    }
+    for key, name in named.items():
+        if name not in policy.agents and name != "recipes":
+            yield key, f"{known}, not {name!r}"
+    names = [check.name for check in policy.checks]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield ("checks", index, "name"), f"expected a name of its own, not {name!r} again"

@@ -30,7 +30,8 @@ _UNFINISHED = {State.REJECTED, State.BLOCKED, State.FAILED, State.ABANDONED}
 
 MOVES: dict[State, frozenset[State]] = {
     State.DRAFT: frozenset({State.READY, State.ABANDONED}),
-    State.READY: frozenset({State.RUNNING} | _UNFINISHED),
+    # straight to verifying where the last attempt was captured already: a person had only to make room for it
+    State.READY: frozenset({State.RUNNING, State.VERIFYING} | _UNFINISHED),
     State.RUNNING: frozenset({State.VERIFYING, State.READY} | _UNFINISHED),
     State.VERIFYING: frozenset({State.QUEUED, State.READY} | _UNFINISHED),
     State.QUEUED: frozenset({State.LANDING, State.READY} | _UNFINISHED),

@@ -70,9 +70,7 @@ def write_tree(repository: Repository, tree: str, folder: Path) -> dict[str, STA
 
 
 @contextmanager
-def checkout(
-    repository: Repository, spec: Checkout, prepare: Callable[[], None] = lambda: None
-) -> Iterator[Checkout]:
+def checkout(repository: Repository, spec: Checkout, prepare: Callable[[], None] = lambda: None) -> Iterator[Checkout]:
     """Make the tree of an attempt, hand it out, and remove it once it is archived; a crash leaves it registered.
 
     `prepare` brings along what git does not keep; what it adds is not the attempt's change.

@@ -152,7 +152,9 @@ class Repository:
         if answer.code != 0 or len(lines) < 3:  # noqa: PLR2004 - the three answers asked for above
             raise InputError(f"{start} is not inside a git repository (git init, or use --repo PATH)")
         if len(lines) > 3:  # noqa: PLR2004 - the three answers asked for above
-            raise InputError(f"{str(start)!r} is in a folder with a line break in its name; move the repository elsewhere")
+            raise InputError(
+                f"{str(start)!r} is in a folder with a line break in its name; move the repository elsewhere"
+            )
         common, here = Path(lines[1]), Path(lines[2])
         root = common.parent if common.name == ".git" else here
         return cls(root=root, common=common, here=here, state=root / state)

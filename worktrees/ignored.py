@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -34,23 +35,22 @@ class Ignored:
         for path in paths:
             if PurePosixPath(path).name == ".gitignore":
                 text = os.fsdecode(repository.read(base, path) or b"").removeprefix("\ufeff")
-                self._specs[str(PurePosixPath(path).parent)] = GitIgnoreSpec.from_lines(text.splitlines())
+                # to pathspec `a/**` is also the folder `a/` itself; to git it is what stands in it
+                lines = (re.sub(r"/\*\*\s*$", "/**/?*", line) for line in text.splitlines())
+                self._specs[str(PurePosixPath(path).parent)] = GitIgnoreSpec.from_lines(lines)
 
     def __call__(self, path: str) -> bool:
         """Say whether git would ignore the path at the base, or a tool left it behind."""
-        folders = [f"{folder}/" for folder in PurePosixPath(path).parents if folder.name]
-        for place in (*reversed(folders), path):
-            verdict = self._verdict(place)
-            if verdict or (place == path and verdict is not None):
-                return verdict  # nothing inside an ignored folder can be taken back by a rule further down
-        return self._caches.match_file(path)
+        verdict = self._verdict(path)
+        return self._caches.match_file(path) if verdict is None else bool(verdict)
 
     def _verdict(self, place: str) -> bool | None:
         """Ask the `.gitignore` files around a file or `folder/`; the deepest that has an opinion wins."""
         for folder in PurePosixPath(place).parents:
             spec = self._specs.get(str(folder))
-            inside = place if str(folder) == "." else place.removeprefix(f"{folder}/")
-            verdict = spec.check_file(inside).include if spec else None
+            if spec is None or (folder.name and self._verdict(f"{folder}/")):
+                continue  # git reads no rules inside a folder that it ignores
+            verdict = spec.check_file(place.removeprefix(f"{folder}/") if folder.name else place).include
             if verdict is not None:
                 return verdict
         return None

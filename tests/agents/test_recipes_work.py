@@ -140,7 +140,7 @@ def test_a_metric_ticket_by_ticket(site: Site) -> None:
     judge(site, plan.tickets[0], plan)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("request_", [ADDED[1], ADDED[3]])
 def test_a_model_ticket_by_ticket(site: Site, request_: str) -> None:
     plan = site.plan(request_)
@@ -150,7 +150,7 @@ def test_a_model_ticket_by_ticket(site: Site, request_: str) -> None:
             smoke(site, draft)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("request_", [request for request in ADDED if "dataset" in request or "top3" in request])
 def test_datasets_and_metrics_ticket_by_ticket(site: Site, request_: str) -> None:
     plan = site.plan(request_)
@@ -160,7 +160,7 @@ def test_datasets_and_metrics_ticket_by_ticket(site: Site, request_: str) -> Non
             smoke(site, draft)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_standing_tests_pass_with_everything_added(site: Site) -> None:
     modules = carry_out_all(site)
     standing = [f"tests/experiment_hub/test_{name}.py" for name in ("discovery", "layers", "metrics", "configuration")]
@@ -169,7 +169,7 @@ def test_the_standing_tests_pass_with_everything_added(site: Site) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trial_passes_when_the_rule_says_better_and_only_then(site: Site) -> None:
     path = site.folder / "platform/experiment_hub/configs/weak.yaml"
     path.write_text(WEAK)

@@ -104,7 +104,7 @@ def test_killed_at_a_step_and_resumed_it_ends_the_same(demo: Demo, event: str) -
     assert_whole(demo, json.loads(demo.orchestrate("resume", "--json", exits=0).stdout), before)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(6))
 def test_killed_again_and_again_at_random_it_ends_the_same(demo: Demo, seed: int) -> None:
     before = demo.commit(**{"script.yaml": slow_script()})
