@@ -103,7 +103,7 @@ class Workshop:
             self._clean(lease, stamps)
 
     def _make(self, tree: str) -> tuple[Lease, dict[str, STAMP]]:
-        place = self.folder / f"lease-{tree[:12]}"
+        place = self.folder / tree[:10]  # short: sockets below TMPDIR have 107 characters for their whole path
         remove(place)
         stamps = write_tree(self.repository, tree, place / "tree")
         scratch = place / "scratch"

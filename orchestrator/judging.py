@@ -51,7 +51,7 @@ def judge(
     """Judge a ticket's change in one pass; record and return the report."""
     about = About(feature=row.feature, ticket=row.id, attempt=attempt.number)
     logs = workspace.state / "logs" / row.id / str(attempt.number) / stage
-    with workshop(workspace, changes.base, name=f"{row.id}-{stage}", logs=logs) as place:
+    with workshop(workspace, changes.base, name=f"{row.id}{stage[0]}", logs=logs) as place:
         case = Case(
             ticket=row.record,
             policy=workspace.policy_at(changes.base),

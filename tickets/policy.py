@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
 
 from tickets.documents import Strict, read_toml, validate
 from tickets.errors import FileError
@@ -145,8 +145,15 @@ def _embedded() -> dict[Name, Agent]:
     return {"recipes": Agent(kind="recipes")}
 
 
+def _whole(value: object) -> object:
+    """Refuse `true` and `1.0`, which are equal to 1 in Python."""
+    if type(value) is bool or type(value) is float:
+        raise ValueError(f"1, not {value!r}")
+    return value
+
+
 class Policy(Strict):
-    version: int = Field(default=1, ge=1, le=1)
+    version: Annotated[Literal[1], BeforeValidator(_whole)] = 1
     project: Project = Project()
     state: StateSection = StateSection()
     planning: Planning = Planning()
@@ -185,14 +192,14 @@ def read_policy(text: str, name: str = POLICY_FILE) -> Policy:
 
 def _references(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give what the parts of the configuration say of each other and is not so."""
-    known = f"expected one of [agents.*] ({', '.join(sorted({*policy.agents, 'recipes'}))})"
+    known = f"one of [agents.*] ({', '.join(sorted({*policy.agents, 'recipes'}))})"
     named = {
         ("planning", "lead"): policy.planning.lead,
         **{("roles", role): name for role, name in policy.roles.items()},
     }
     for key, name in named.items():
         if name not in policy.agents and name != "recipes":
-            yield key, f"{known}, not {name!r}"
+            yield key, f"expected {'.'.join(key)} to name {known}, not {name!r}"
     names = [check.name for check in policy.checks]
     for index, name in enumerate(names):
         if name in names[:index]:

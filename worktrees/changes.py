@@ -157,9 +157,9 @@ def _archived(repository: Repository, spec: Checkout, *, archive: str, commit: s
 def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _Survey:
     base = {entry.path: entry for entry in repository.entries(spec.base)}
     start = base if spec.start == spec.base else {entry.path: entry for entry in repository.entries(spec.start)}
-    stamps, ignored = stamps_of(repository, spec), Ignored(repository, spec.base, base)
+    stamps = stamps_of(repository, spec)
     algorithm = "sha1" if len(spec.base) == 40 else "sha256"  # noqa: PLR2004 - hex digits of the two id formats
-    taken, byproducts, refused, evidence, seen = [], [], [], [], set[str]()
+    taken, refused, evidence, seen = [], [], [], set[str]()
     for found in files.walk(spec.path):
         seen.add(found.path)
         untouched = stamps.get(found.path) == found.stamp
@@ -170,14 +170,15 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
             evidence += [] if found.special else [found]
         elif _same(spec, found, base.get(found.path), algorithm):
             continue
-        elif found.path not in base and ignored(found.path) and not matches(found.path, claims):
-            byproducts.append(found)
         else:
             taken.append(found)
+    rules = [path for path, entry in base.items() if entry.mode != SYMLINK]  # git follows no link to rules either
+    new = [found.path for found in taken if found.path not in base and not matches(found.path, claims)]
+    ignored = Ignored(repository, spec.base, rules).among(new) if new else set()
     deleted = tuple(path for path, entry in base.items() if path not in seen and entry.mode != SUBMODULE)
     return _Survey(
-        taken=tuple(taken),
-        byproducts=tuple(byproducts),
+        taken=tuple(found for found in taken if found.path not in ignored),
+        byproducts=tuple(found for found in taken if found.path in ignored),
         refused=tuple(refused),
         evidence=tuple(evidence),
         deleted=deleted,

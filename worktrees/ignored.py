@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
+
+from worktrees.git import checked, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,27 +32,28 @@ TOOL_CACHES = (
 
 class Ignored:
     def __init__(self, repository: Repository, base: str, paths: Iterable[str]) -> None:
+        self._repository = repository
         self._caches = GitIgnoreSpec.from_lines(TOOL_CACHES)
-        self._specs: dict[str, GitIgnoreSpec] = {}
-        for path in paths:
-            if PurePosixPath(path).name == ".gitignore":
-                text = os.fsdecode(repository.read(base, path) or b"").removeprefix("\ufeff")
-                # to pathspec `a/**` is also the folder `a/` itself; to git it is what stands in it
-                lines = (re.sub(r"/\*\*\s*$", "/**/?*", line) for line in text.splitlines())
-                self._specs[str(PurePosixPath(path).parent)] = GitIgnoreSpec.from_lines(lines)
+        rules = (path for path in paths if PurePosixPath(path).name == ".gitignore")
+        self._rules = {path: repository.read(base, path) or b"" for path in rules}
 
-    def __call__(self, path: str) -> bool:
-        """Say whether git would ignore the path at the base, or a tool left it behind."""
-        verdict = self._verdict(path)
-        return self._caches.match_file(path) if verdict is None else bool(verdict)
+    def among(self, paths: Iterable[str]) -> set[str]:
+        """Give those of the paths that git would ignore at the base, or that a tool left behind."""
+        # `./` in front: a name that begins with a colon is no pathspec then
+        fields = iter(os.fsdecode(self._ask(quoted(f"./{path}" for path in paths))).split("\0"))
+        found = set()
+        for source, _, pattern, name in zip(fields, fields, fields, fields, strict=False):
+            path = name.removeprefix("./")
+            if self._caches.match_file(path) if not source else not pattern.startswith("!"):
+                found.add(path)
+        return found
 
-    def _verdict(self, place: str) -> bool | None:
-        """Ask the `.gitignore` files around a file or `folder/`; the deepest that has an opinion wins."""
-        for folder in PurePosixPath(place).parents:
-            spec = self._specs.get(str(folder))
-            if spec is None or (folder.name and self._verdict(f"{folder}/")):
-                continue  # git reads no rules inside a folder that it ignores
-            verdict = spec.check_file(place.removeprefix(f"{folder}/") if folder.name else place).include
-            if verdict is not None:
-                return verdict
-        return None
+    def _ask(self, names: bytes) -> bytes:
+        """Ask git itself, in a folder with nothing but the rules of the base: no library agrees with it throughout."""
+        arguments = ("check-ignore", "--no-index", "--verbose", "--non-matching", "-z", "--stdin")
+        with TemporaryDirectory(dir=self._repository.state, prefix="rules-") as folder:
+            for path, text in self._rules.items():
+                (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(folder) / path).write_bytes(text)
+            answer = self._repository.plumb_ask(*arguments, stdin=names, env={"GIT_WORK_TREE": folder})
+        return (answer if answer.code == 1 else checked(arguments, answer)).out

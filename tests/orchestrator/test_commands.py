@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from demo_project import Demo, script, ticket, writes
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def test_writes_outside_the_tree_are_stopped_by_the_sandbox_and_found_without_it
 
 
 def test_misbehaviour_on_cue_ends_in_a_refusal_that_names_it(demo: Demo) -> None:
-    cases = {
+    cases: dict[str, tuple[list[dict[str, Any]], str]] = {
         "git": ([{"git": ""}, *writes("src/git.py", "X = 1\n")], ".git/"),
         "lie": ([{"write": {"path": "src/lie.py", "text": "X = 1\n"}}, {"report": "lie"}], "src/lie.py"),
         "link": ([{"shell": "ln -s /etc/passwd src/link.py"}, {"report": "auto"}], "src/link.py"),

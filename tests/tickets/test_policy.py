@@ -135,10 +135,10 @@ def test_the_example_of_the_contract_is_read_as_it_stands() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "key", "said"),
     [
-        ("version = 2", 1, "version", "1"),
-        ("version = true", 1, "version", "integer"),
-        ("version = 1.0", 1, "version", "integer"),
-        ('version = "1"', 1, "version", "integer"),
+        ("version = 2", 1, "version", "expected 1, not 2"),
+        ("version = true", 1, "version", "1, not True"),
+        ("version = 1.0", 1, "version", "1, not 1.0"),
+        ('version = "1"', 1, "version", "1"),
         ("\nversion = 0", 2, "version", "1"),
         ("bogus = 1", 1, "bogus", "no such key"),
         ("\n[bogus]\nx = 1", 2, "bogus", "no such key"),

@@ -26,8 +26,9 @@ def needs_abi(version: int) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The only place that may be written; beside it things that must neither be read nor changed."""
+    tmp_path = tmp_path_factory.mktemp("t")  # a short name: the path of a unix socket has 107 characters at most
     inside = tmp_path / "inside"
     (inside / "tmp").mkdir(parents=True)
     (tmp_path / "outside").mkdir()

@@ -63,7 +63,15 @@ def ignored(bench: Workbench, rules: dict[str, str]) -> Ignored:
     ],
 )
 def test_a_path_is_ignored_as_git_would(rules: dict[str, str], path: str, verdict: bool, bench: Workbench) -> None:  # noqa: FBT001 - a table
-    assert ignored(bench, rules)(path) is verdict
+    assert ignored(bench, rules).among([path]) == ({path} if verdict else set())
+
+
+def test_odd_names_are_names_not_patterns(bench: Workbench) -> None:
+    odd = [":(glob)*", ":x", "*", "[a]", "new\nline", "caf\udce9", " x", "-v", "a\\b", '"q"']
+    judge = ignored(bench, {".gitignore": "x.log\n"})
+    assert judge.among(odd) == set()
+    assert ignored(bench, {".gitignore": "*\n"}).among(odd) == set(odd)
+    assert judge.among([]) == set()
 
 
 def test_a_rule_that_is_not_committed_has_no_say(bench: Workbench) -> None:
@@ -71,7 +79,7 @@ def test_a_rule_that_is_not_committed_has_no_say(bench: Workbench) -> None:
     bench.write(".gitignore", "b\n")
     bench.write("d/.gitignore", "*\n")
     (bench.root / ".git" / "info" / "exclude").write_text("b\n")
-    assert (judge("a"), judge("b"), judge("d/x")) == (True, False, False)
+    assert judge.among(["a", "b", "d/x"]) == {"a"}
 
 
 NAMES = ("a", "b", "c.log")
@@ -126,4 +134,4 @@ def test_it_agrees_with_git_itself(rules: dict[str, list[str]], bench: Workbench
             "check-ignore", "--no-index", "-z", "--stdin", stdin=asked, env={"GIT_WORK_TREE": str(mine.root)}
         )
         said = set(answer.out.decode().split("\0")) - {""}
-        assert {path for path in paths if judge(path)} == said
+        assert judge.among(paths) == said
