@@ -252,7 +252,8 @@ def _judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
 def _passed(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
     commit = (attempt.changes or {})["commit"]
     keep_branch(workspace, row, commit)
-    if workspace.records.ticket(row.id).state is not State.LANDED:
+    # after a crash the ticket may be further on already: queued, or landing
+    if workspace.records.ticket(row.id).state in {State.READY, State.RUNNING, State.VERIFYING}:
         workspace.records.move(row.id, State.VERIFYING)
         workspace.records.move(row.id, State.QUEUED, head=commit, verdict="pass")
     return "passed"

@@ -46,6 +46,8 @@ def land_ticket(workspace: Workspace, ticket_id: str) -> Next:
         row = workspace.records.ticket(ticket_id)
         if row.state is State.LANDED or _finish_interrupted(workspace, row):
             return "landed"
+        if row.state not in {State.QUEUED, State.LANDING}:  # a crash came after it was sent back or ended
+            return "again" if row.state is State.READY else "ended"
         workspace.records.move(ticket_id, State.LANDING)
         while True:
             result = _try_to_land(workspace, row)
