@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -147,7 +146,3 @@ def next_commands(outcome: dict[str, Any]) -> list[str]:
         return [f"orchestrate report {first['id']}", f"orchestrate tickets retry {first['id']}"]
     last = outcome["tickets"][-1]["id"] if outcome["tickets"] else ""
     return [f"orchestrate report {last}", "orchestrate memory show"] if last else []
-
-
-def is_terminal() -> bool:
-    return sys.stdout.isatty()

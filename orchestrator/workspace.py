@@ -55,9 +55,9 @@ class Workspace:
     @cached_property
     def worktrees(self) -> Path:
         """Folder of live checkouts: a sibling of the repository, or what the policy names."""
-        configured = self.policy.state.worktrees
-        default = self.root.with_name(f"{self.root.name}-wt")
-        return (self.root / configured).resolve() if configured else default
+        from worktrees.checkout import folder_of_worktrees
+
+        return folder_of_worktrees(self.repository, self.policy.state.worktrees)
 
     @cached_property
     def level(self) -> Level:

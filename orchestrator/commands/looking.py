@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from memory.records import FeatureRow, TicketRow, as_json
+from memory.records import FeatureRow, TicketRow, as_json, waiting_for
 from orchestrator.commands.output import say, table
 from orchestrator.workspace import Workspace
 from tickets.errors import InputError
@@ -65,10 +65,11 @@ def _status(workspace: Workspace, which: str | None) -> tuple[str, Any]:
 def _feature_text(workspace: Workspace, feature: FeatureRow) -> str:
     rows = workspace.records.tickets(feature.id)
     count = Counter(row.state.value for row in rows)
+    waiting = waiting_for(rows)
     said = ", ".join(f"{number} {state}" for state, number in count.items()) or "no tickets yet"
     spent = sum(row.spend_usd for row in rows)
     head = f"{feature.id} {_feature_state(feature)}: {feature.request}\n  {said}; ${spent:.2f} spent"
-    lines = table([(f"  {row.id}", row.state.value, row.record.title, _waits(row, rows)) for row in rows])
+    lines = table([(f"  {row.id}", row.state.value, row.record.title, _waits(row, waiting[row.id])) for row in rows])
     return f"{head}\n{lines}" if lines else head
 
 
@@ -76,9 +77,7 @@ def _feature_state(feature: FeatureRow) -> str:
     return str(feature.outcome["outcome"]) if feature.state == "ended" and feature.outcome else feature.state
 
 
-def _waits(row: TicketRow, rows: list[TicketRow]) -> str:
-    landed = {other.id for other in rows if other.state is State.LANDED}
-    waits = [other for other in row.record.depends_on if other not in landed]
+def _waits(row: TicketRow, waits: list[str]) -> str:
     if row.state is State.READY and waits:
         return f"waits for {', '.join(waits)}"
     return "" if row.state is State.LANDED else row.reason
