@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pathlib import Path
+
     from gates.verdict import Verdict
     from gates.workshop import Workshop
+    from tickets.grants import Grant
     from tickets.model import Ticket
     from tickets.policy import Limits, Policy
     from worktrees.changes import ChangeSet
@@ -40,6 +43,28 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Money and tokens that an agent has used up, as its client reported them."""
+
+    usd: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Answer of an auditor: what it said in each of its two phases, and which tree it was shown."""
+
+    tree: str
+    agent: str
+    findings: str
+    """First phase, as JSON text from the agent; not believed before it is checked."""
+    review: str
+    """Second phase: each finding re-checked for truth, and what was missed."""
+    trouble: str = ""
+    """Why there is no answer, where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One complete change, in one pass, with everything that a gate may look at."""
 
@@ -59,6 +84,14 @@ class Case:
     """Commands and exit codes that the harness measured in gates before this one."""
     evidence: tuple[str, ...] = ()
     """What the harness noticed about the person's repository while the agent ran, one sentence each."""
+    grants: tuple[Grant, ...] = ()
+    """Permissions of persons that are in force for this ticket."""
+    audit: Audit | None = None
+    """What an independent role found in the change; None where none was asked."""
+    transcript: Path | None = None
+    """What the agent printed."""
+    spent: Spent = Spent()
+    """What the ticket's attempts have cost so far."""
 
     @cached_property
     def limits(self) -> Limits:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gates.protocol import Case, Gate
+    from gates.verdict import Finding
+    from tickets.grants import Grant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +47,33 @@ def _ask(gate: Gate, case: Case) -> Judged:
     started = time.monotonic()
     identity = key(gate, case)
     if known := case.store.get(identity):
-        return Judged(name=gate.name, verdict=Verdict.from_json(known), cached=True, seconds=time.monotonic() - started)
+        verdict = lifted(Verdict.from_json(known), case)
+        return Judged(name=gate.name, verdict=verdict, cached=True, seconds=time.monotonic() - started)
     try:
         verdict = gate.verify(case)
     except Exception as error:  # noqa: BLE001 - a process edge: a gate that crashes has not judged, whoever wrote it
         verdict = inconclusive(f"the gate itself broke: {type(error).__name__}: {error}")
     if verdict.answer is not Answer.INCONCLUSIVE:
         case.store.put(identity, verdict.to_json())
-    return Judged(name=gate.name, verdict=verdict, cached=False, seconds=time.monotonic() - started)
+    return Judged(name=gate.name, verdict=lifted(verdict, case), cached=False, seconds=time.monotonic() - started)
+
+
+def lifted(verdict: Verdict, case: Case) -> Verdict:
+    """Let findings that a person permitted block no more; they stay in the report, with the grant that lifted them."""
+    if not case.grants or not case.ticket or verdict.answer is Answer.PASS:
+        return verdict
+    known = {grant.identity: grant for grant in case.grants if grant.in_force()}
+    findings = tuple(_marked(finding, known, case.ticket.sha256) for finding in verdict.findings)
+    used = sorted({finding.granted for finding in findings if finding.granted})
+    if not used:
+        return verdict
+    left = [finding for finding in findings if not finding.granted]
+    if left or verdict.answer is Answer.INCONCLUSIVE and not findings:
+        return replace(verdict, findings=findings)
+    people = ", ".join(f"{known_by.id} by {known_by.person}" for known_by in case.grants if known_by.id in used)
+    return replace(verdict, answer=Answer.PASS, reason=f"granted: {people} ({verdict.reason})", findings=findings)
+
+
+def _marked(finding: Finding, known: Mapping[str, Grant], ticket: str) -> Finding:
+    grant = known.get(finding.need.identity(ticket)) if finding.need else None
+    return replace(finding, granted=grant.id) if grant else finding

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from tickets.grants import Need
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,6 +37,10 @@ class Finding:
     limit: str = ""
     """What was allowed, where the rule is a limit."""
     actual: str = ""
+    need: Need | None = None
+    """What a person could permit, so that this would not block; None where nobody can."""
+    granted: str = ""
+    """Id of the grant that lifted it: it is reported and blocks no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +69,14 @@ class Verdict:
         return cls(
             answer=Answer(data["answer"]),
             reason=data["reason"],
-            findings=tuple(Finding(**finding) for finding in data["findings"]),
+            findings=tuple(finding_from_json(finding) for finding in data["findings"]),
             receipts=tuple(GateReceipt(**receipt) for receipt in data["receipts"]),
         )
+
+
+def finding_from_json(data: dict[str, Any]) -> Finding:
+    need = data.get("need")
+    return Finding(**{**data, "need": Need(**need) if need else None})
 
 
 def passed(reason: str, *receipts: GateReceipt) -> Verdict:

@@ -19,6 +19,9 @@ POLICY_FILE = "orchestrate.toml"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
+Demand = Literal["auto", "always", "never"]
+
+
 class Project(Strict):
     name: Name = "project"
     target: FilledLine = "main"
@@ -123,6 +126,88 @@ class Check(Strict):
     name: Name
     run: Argv
     timeout_s: Seconds = 120.0
+    cwd: Place | Literal[""] = ""
+    """Working folder, relative to the tree's root."""
+    parser: Literal["exit", "junit", "sarif", "regex"] = "exit"
+    """How findings are read; the exit code must agree with them."""
+    report: str = ""
+    """For `junit` and `sarif`: the file that the check writes, relative to the tree's root."""
+    pattern: str = ""
+    """For `regex`: matches one finding of a line of the output, with the groups path, line and message."""
+    required: bool = True
+    """An advisory check is reported and blocks nothing."""
+
+
+class StructurePolicy(Strict):
+    docstrings: Demand = "auto"
+    """Of public modules, classes and functions that the change adds. `auto`: where the base's code nearly always has them."""
+    types: Demand = "auto"
+    """Typed signatures of public functions that the change adds; `auto` as above."""
+
+
+class StartUp(Strict):
+    run: Argv
+    max_ratio: float = Field(default=1.5, ge=1)
+    """Against the same command at the base."""
+    max_added_s: float = Field(default=0.1, ge=0)
+    """An increase below this is never refused."""
+
+
+class ImportsPolicy(Strict):
+    heavy: tuple[FilledLine, ...] = ("torch", "tensorflow", "jax", "transformers")
+    paths: tuple[Glob, ...] = ("**/cli.py", "**/__main__.py", "**/commands/**/*.py")
+    """Where none of the heavy packages may be imported at module level."""
+    startup: tuple[StartUp, ...] = ()
+    """Commands whose start-up time is held against the base."""
+
+
+class MigrationsPolicy(Strict):
+    models: tuple[Glob, ...] = ("**/metadata/tables.py",)
+    """Where the tables are declared."""
+    versions: tuple[Glob, ...] = ("**/migrations/versions/*.py",)
+    script_location: Place | Literal[""] = ""
+    """Alembic's folder with env.py; empty: the one folder above `versions`."""
+    metadata: str = ""
+    """Import path of SQLAlchemy's MetaData, `package.module:Base.metadata`; empty: found in `models`."""
+
+
+class MetricsPolicy(Strict):
+    definitions: tuple[Glob, ...] = ("**/metrics/definitions/*.py",)
+    changelog: Place = "CHANGELOG.md"
+    migrations: tuple[Glob, ...] = ("**/migrations/versions/*.py",)
+
+
+class ReproducibilityPolicy(Strict):
+    paths: tuple[Glob, ...] = ("**/train*.py", "**/training/**/*.py", "**/trainers/**/*.py")
+    """Training code: seeds, data paths and hyperparameters come from the configuration there."""
+    defaults: tuple[Glob, ...] = ("**/configuration/*.py", "**/config.py", "**/conf/**/*.yaml", "**/configs/**/*.yaml")
+    """Where defaults live: a changed one is declared in the report."""
+
+
+class LoggingPolicy(Strict):
+    paths: tuple[Glob, ...] = ("**/*.py",)
+    exempt: tuple[Glob, ...] = ("tests/**", "**/tests/**", "benchmarks/**", "examples/**")
+
+
+class PaidComputePolicy(Strict):
+    paths: tuple[Glob, ...] = ("**/*.py",)
+    exempt: tuple[Glob, ...] = ("tests/**", "**/tests/**")
+    fan_out: Literal["spawn", "any"] = "spawn"
+    """`spawn`: work is fanned out by `.spawn`, whose handles survive the caller; `.map` and `.starmap` are refused."""
+
+
+class AuditPolicy(Strict):
+    when: Literal["auto", "always", "never"] = "auto"
+    """`auto`: when so many files changed and an auditor is named under [roles]."""
+    files: PositiveInt = 3
+    timeout_s: Seconds = 900.0
+
+
+class SecretsPolicy(Strict):
+    exempt: tuple[Glob, ...] = ()
+    """Files of test keys and the like; what is named in them is still masked in reports."""
+    known: tuple[Name, ...] = ()
+    """Environment variables whose values are secrets wherever they turn up, besides those handed to agents."""
 
 
 class CostPolicy(Strict):
@@ -168,6 +253,15 @@ class Policy(Strict):
     tests: TestPolicy = TestPolicy()
     checks: tuple[Check, ...] = ()
     cost: CostPolicy = CostPolicy()
+    structure: StructurePolicy = StructurePolicy()
+    imports: ImportsPolicy = ImportsPolicy()
+    migrations: MigrationsPolicy = MigrationsPolicy()
+    metrics: MetricsPolicy = MetricsPolicy()
+    reproducibility: ReproducibilityPolicy = ReproducibilityPolicy()
+    logging: LoggingPolicy = LoggingPolicy()
+    paid_compute: PaidComputePolicy = PaidComputePolicy()
+    audit: AuditPolicy = AuditPolicy()
+    secrets: SecretsPolicy = SecretsPolicy()
 
     @property
     def sha256(self) -> str:
