@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from tickets.model import Ticket
     from worktrees.confinement import Confinement
+    from worktrees.process import Bounds
 
-Ending = Literal["done", "failed", "timeout", "disk", "not-started", "interrupted"]
+Ending = Literal["done", "failed", "timeout", "disk", "limits", "not-started", "interrupted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,7 @@ class Bench:
     log: Path
     variables: Mapping[str, str]
     confinement: Confinement
-    timeout_s: float
-    disk_bytes: int
+    bounds: Bounds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class Example:
     """Symlinks that the change makes, path and target."""
     executable: tuple[str, ...] = ()
     """Paths of the change that become executable."""
-    spent: Spent = Spent()
+    spent: Spent = Spent()  # noqa: RUF009 - frozen, and without state of its own
     audit: Audit | None = None
     """Its tree may be `@`: the tree of the change."""
     transcript: str | None = None

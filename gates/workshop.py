@@ -22,7 +22,7 @@ from worktrees.environment import TreeEnvironment, build, interpreter
 from worktrees.process import Bounds, Launch, Receipt, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from worktrees.checkout import STAMP
     from worktrees.git import Repository
@@ -82,8 +82,8 @@ class Workshop:
     """Leases stand below; on the same disk as the worktrees."""
     logs: Path
     level: Level
-    network: bool = False
-    disk_bytes: int = 2 << 30
+    bounds: Callable[[float], Bounds] = lambda timeout_s: Bounds(timeout_s=timeout_s, disk_bytes=2 << 30)
+    """Limits of one command, given its time."""
     provision: Provision | None = None
     """What a tree needs besides its commit: copied files, linked folders, set-up commands."""
     _leases: dict[str, tuple[Lease, dict[str, STAMP]]] = field(default_factory=dict)
@@ -137,8 +137,7 @@ class Workshop:
             env={**lease.environment.variables, **extra},
             confinement=self.confinement(lease),
         )
-        bounds = Bounds(timeout_s=timeout_s, disk_bytes=self.disk_bytes)
-        receipt = run(launch, log=log, bounds=bounds)
+        receipt = run(launch, log=log, bounds=self.bounds(timeout_s))
         printed = log.read_text(errors="replace") if log.is_file() else ""
         output = printed.replace(f"{lease.folder}/", "")  # findings name paths of the tree, not of today's lease
         return Ran(receipt=receipt, output=output)
@@ -149,7 +148,6 @@ class Workshop:
             level=self.level,
             write=(lease.folder, lease.scratch, Path(lease.environment.variables["HOME"])),
             read=(*readable, *(self.provision.links if self.provision else ())),
-            network=self.network,
         )
 
     @cached_property

@@ -21,7 +21,9 @@ from worktrees.checkout import Checkout
 from worktrees.confinement import Confinement
 from worktrees.durable import sync
 from worktrees.environment import build
+from worktrees.gateway import gateway
 from worktrees.merge import Merged, commit_tree, merge
+from worktrees.snapshots import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from agents.protocol import Driver
     from memory.records import AttemptRow, TicketRow
     from orchestrator.workspace import Workspace
+    from worktrees.environment import TreeEnvironment
+    from worktrees.gateway import Way
 
 Next = Literal["passed", "again", "ended"]
 
@@ -140,14 +144,15 @@ class _Watch:
 def _work(workspace: Workspace, row: TicketRow, last: AttemptRow | None) -> Next:
     base = workspace.head()
     start = _start(workspace, base, last)
-    spec = _spec(workspace, row, base=base, start=start)
     evidence = (last.outcome or {}).get("evidence", "") if last else ""
     agent_name = workspace.policy.agent_for(row.record.role)
     agent = driver(workspace.policy, agent_name, workspace.root)
+    layered = agent.runs_foreign_code and workspace.level == "bubblewrap"
+    spec = _spec(workspace, row, base=base, start=start, layered=layered)
     with trees.checkout(workspace.repository, spec, lambda: _provide(workspace, spec)):
         unheld = agent.runs_foreign_code and workspace.level == "none"
         before = _Watch.take(workspace) if unheld else None
-        outcome = agent.work(_assignment(workspace, row, spec, agent, evidence=evidence))
+        outcome = _at_work(workspace, row, spec, agent, evidence=evidence)
         outside = before.differences(_Watch.take(workspace)) if before else []
         changes = capture(workspace.repository, spec, claims=row.record.scope.allowed, outside=outside)
         sync(workspace.repository.common)
@@ -171,7 +176,14 @@ def _start(workspace: Workspace, base: str, last: AttemptRow | None) -> str:
     )
 
 
-def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str) -> Checkout:
+def _at_work(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, *, evidence: str) -> Outcome:
+    level = workspace.level if agent.runs_foreign_code else "none"
+    log = log_folder(workspace, row.id, spec.attempt) / "network.log"
+    with gateway(workspace.policy.sandbox.network, level=level, log=log) as way:
+        return agent.work(_assignment(workspace, row, spec, _bench(workspace, row, spec, agent, way), evidence))
+
+
+def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str, layered: bool) -> Checkout:
     path = workspace.worktrees / row.record.slug
     number = workspace.records.start_attempt(row.id, base=base, start=start, worktree=str(path))
     home = workspace.worktrees / ".homes" / f"{row.id}-{number}"
@@ -184,28 +196,37 @@ def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str) -> Che
         path=path,
         home=home,
         owner=os.getpid(),
+        snapshot=str(_snapshot(workspace, start)) if layered else "",
     )
 
 
-def _assignment(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, *, evidence: str) -> Assignment:
+def _snapshot(workspace: Workspace, commit: str) -> Path:
+    return snapshot(workspace.repository, workspace.repository.tree(commit), workspace.worktrees)
+
+
+def _assignment(workspace: Workspace, row: TicketRow, spec: Checkout, bench: Bench, evidence: str) -> Assignment:
     policy = workspace.policy_at(spec.base)
     rules = [Rule(name=gate.name, text=gate.rule(row.record, policy)) for gate in catalogue().values()]
     brief = for_ticket(row.record, rules=rules, evidence=evidence)
-    bench = _bench(workspace, row, spec, agent)
     return Assignment(ticket=row.record, attempt=spec.attempt, brief=brief, bench=bench)
 
 
 def _provide(workspace: Workspace, spec: Checkout) -> None:
-    environment = build(workspace.repository, spec.path, base=spec.base, home=spec.home)
+    environment = _environment(workspace, spec)
     log = log_folder(workspace, spec.ticket, spec.attempt) / "setup.log"
-    workspace.provision.apply(environment, readable=readable(workspace, environment.python), log=log)
+    known = readable(workspace, environment.python)
+    workspace.provision.apply(environment, readable=known, log=log, layer=spec.layer)
 
 
-def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver) -> Bench:
+def _environment(workspace: Workspace, spec: Checkout) -> TreeEnvironment:
+    return build(workspace.repository, spec.path, base=spec.base, home=spec.home, contents=spec.contents)
+
+
+def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, way: Way) -> Bench:
     desk = spec.home / "desk"
     desk.mkdir(parents=True)
     settings = workspace.policy
-    environment = build(workspace.repository, spec.path, base=spec.base, home=spec.home)
+    environment = _environment(workspace, spec)
     name = settings.agent_for(row.record.role)
     budget = row.record.budget.seconds if row.record.budget else None
     return Bench(
@@ -213,15 +234,15 @@ def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver) 
         home=spec.home,
         desk=desk,
         log=log_folder(workspace, row.id, spec.attempt) / "agent.log",
-        variables=agent_variables(settings, name) | dict(environment.variables),
+        variables=agent_variables(settings, name) | dict(environment.variables) | dict(way.variables),
         confinement=Confinement(
             level=workspace.level if agent.runs_foreign_code else "none",
-            write=(spec.path, spec.home),
+            write=(spec.home,) if spec.layer else (spec.path, spec.home),
             read=(*readable(workspace, environment.python), *workspace.provision.links),
-            network=bool(settings.sandbox.network),
+            layers=(spec.layer,) if spec.layer else (),
+            opening=way.opening,
         ),
-        timeout_s=min(settings.dispatch.timeout_s, budget or settings.dispatch.timeout_s),
-        disk_bytes=settings.sandbox.disk_mib << 20,
+        bounds=workspace.bounds(min(settings.dispatch.timeout_s, budget or settings.dispatch.timeout_s)),
     )
 
 

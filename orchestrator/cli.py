@@ -89,7 +89,7 @@ def gate(
 @app.command()
 def report(
     ticket: Annotated[str, typer.Argument(metavar="T")],
-    form: Annotated[str, typer.Option("--format", help="text, md or json")] = "text",
+    form: Annotated[str, typer.Option("--format", help="text, md, json, sarif, junit or html")] = "text",
     attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last one")] = None,
     stage: Annotated[
         str | None, typer.Option("--pass", help="worktree or integrated", show_default="the last one")

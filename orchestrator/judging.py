@@ -34,8 +34,7 @@ def workshop(workspace: Workspace, base: str, *, name: str, logs: Path) -> Itera
         folder=workspace.worktrees / LEASES / name,
         logs=logs,
         level=workspace.level,
-        network=bool(workspace.policy.sandbox.network),
-        disk_bytes=workspace.policy.sandbox.disk_mib << 20,
+        bounds=workspace.bounds,
         provision=workspace.provision,
     )
     try:

@@ -20,6 +20,7 @@ from tickets.plan import Plan, read_plan
 from worktrees.checkout import write_tree
 from worktrees.confinement import Confinement
 from worktrees.environment import build
+from worktrees.gateway import gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tickets.model import Ticket
     from tickets.policy import Policy
     from worktrees.confinement import Level
+    from worktrees.gateway import Way
     from worktrees.git import Entry
 
 PLANNING_TIMEOUT_S = 900.0
@@ -40,8 +42,12 @@ def make_plan(workspace: Workspace, request: str, base: str) -> Plan:
     policy = workspace.policy
     lead = driver(policy, policy.planning.lead, workspace.root)
     facts = gather(workspace, base)
-    with tempfile.TemporaryDirectory(dir=workspace.state, prefix="lead-") as scratch:
-        bench = _bench(workspace, Path(scratch), base=base, lead=lead)
+    level = workspace.level if lead.runs_foreign_code else "none"
+    with (
+        tempfile.TemporaryDirectory(dir=workspace.state, prefix="lead-") as scratch,
+        gateway(policy.sandbox.network, level=level, log=Path(scratch) / "network.log") as way,
+    ):
+        bench = _bench(workspace, Path(scratch).resolve(), base=base, lead=lead, way=way)
         task = PlanningTask(request=request, brief=for_lead(request, facts), facts=facts, bench=bench)
         answer = lead.plan(task)
     name = f"the plan of {policy.planning.lead}"
@@ -90,7 +96,7 @@ def gather(workspace: Workspace, base: str) -> Facts:
     )
 
 
-def _bench(workspace: Workspace, scratch: Path, *, base: str, lead: Driver) -> Bench:
+def _bench(workspace: Workspace, scratch: Path, *, base: str, lead: Driver, way: Way) -> Bench:
     """Give the lead a tree to look at; what it writes there goes nowhere."""
     tree, home, desk = scratch / "tree", scratch / "home", scratch / "desk"
     desk.mkdir()
@@ -105,15 +111,16 @@ def _bench(workspace: Workspace, scratch: Path, *, base: str, lead: Driver) -> B
         home=home,
         desk=desk,
         log=scratch / "lead.log",
-        variables=agent_variables(workspace.policy, workspace.policy.planning.lead) | dict(environment.variables),
+        variables=agent_variables(workspace.policy, workspace.policy.planning.lead)
+        | dict(environment.variables)
+        | dict(way.variables),
         confinement=Confinement(
             level=level,
             write=(tree, home, desk),
             read=readable(workspace, environment.python),
-            network=bool(workspace.policy.sandbox.network),
+            opening=way.opening,
         ),
-        timeout_s=PLANNING_TIMEOUT_S,
-        disk_bytes=workspace.policy.sandbox.disk_mib << 20,
+        bounds=workspace.bounds(PLANNING_TIMEOUT_S),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memory.database import Database
 from memory.records import Records
-from tickets.errors import EnvironmentFailure, InputError
+from tickets.errors import EnvironmentFailure, InconclusiveError, InputError
 from tickets.policy import POLICY_FILE, Policy, read_policy
 from worktrees.git import Repository
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from worktrees.confinement import Level
+    from worktrees.process import Bounds
     from worktrees.provision import Provision
 
 FREE_BYTES = 256 << 20
@@ -61,27 +62,41 @@ class Workspace:
 
     @cached_property
     def level(self) -> Level:
-        """Level of isolation that foreign programs run under here; raise InputError for one that is not to be had."""
-        from worktrees.confinement import available
+        """Level of isolation that foreign programs run under here; raise InconclusiveError for one that is not to be had."""
+        from worktrees.confinement import available, trouble
 
         mode = self.policy.sandbox.mode
         if mode == "none":
             return "none"
-        best = available()
-        if best == "none" or mode == "bubblewrap":
-            wanted = "any sandbox" if mode == "auto" else f"the sandbox {mode!r}"
-            raise InputError(
-                f'{wanted} is not to be had here (there is: {best}); mode = "none" under [sandbox] in {POLICY_FILE} does without'
+        level = available() if mode == "auto" else mode
+        if mode == "auto" and level == "none":
+            why = "; ".join(f"{name}: {trouble(name)}" for name in ("bubblewrap", "landlock"))
+            raise InconclusiveError(
+                f'no sandbox is to be had here ({why}); mode = "none" under [sandbox] in {POLICY_FILE} does without'
             )
-        return best
+        if why := trouble(level):
+            raise InconclusiveError(f"the sandbox {level!r} that {POLICY_FILE} asks for is not to be had here: {why}")
+        return level
+
+    def bounds(self, timeout_s: float) -> Bounds:
+        """Limits of one process tree, as the policy sets them."""
+        import psutil
+
+        from worktrees.process import Bounds
+
+        sandbox = self.policy.sandbox
+        memory = sandbox.memory_mib << 20 if sandbox.memory_mib else psutil.virtual_memory().total // 4 * 3
+        return Bounds(
+            timeout_s=timeout_s, disk_bytes=sandbox.disk_mib << 20, processes=sandbox.processes, memory_bytes=memory
+        )
 
     @property
     def provision(self) -> Provision:
         """What every tree of this repository needs besides its commit."""
         from worktrees.provision import Provision
 
-        settings, network = self.policy.worktree, bool(self.policy.sandbox.network)
-        return Provision(root=self.root, settings=settings, level=self.level, network=network)
+        settings = self.policy.worktree
+        return Provision(root=self.root, settings=settings, level=self.level, network=self.policy.sandbox.network)
 
     def policy_at(self, commit: str) -> Policy:
         """Read the policy from a commit, where no agent can have edited it; the defaults where it has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
@@ -79,11 +80,29 @@ class Worktree(Strict):
     python: Literal["auto", "shared", "own"] = "auto"
 
 
+def _host(entry: str) -> str:
+    if not re.fullmatch(r"(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\]|::1)(:[0-9]{1,5})?", entry):
+        raise ValueError(f"a host, with a port where it is not 443 (api.example.org:8443), not {entry!r}")
+    port = entry.rpartition(":")[2]
+    if port.isdigit() and not 0 < int(port) < 1 << 16:
+        raise ValueError(f"a port from 1 to 65535, not {port}")
+    return entry
+
+
+Host = Annotated[str, AfterValidator(_host)]
+
+
 class Sandbox(Strict):
     mode: Literal["auto", "bubblewrap", "landlock", "none"] = "auto"
-    network: tuple[str, ...] = ("127.0.0.1",)
+    network: tuple[Host, ...] = ("127.0.0.1",)
+    """Hosts that agents and set-up commands may reach (`api.example.org`, `*.example.org:8443`), and ports of this machine
+    (`127.0.0.1:8000`). A loopback address alone is the agent's own. Gates have no network."""
     disk_mib: PositiveInt = 2048
     """How much one attempt may write in all."""
+    memory_mib: PositiveInt | None = None
+    """How much memory the processes of one attempt, or of one command of a gate, may hold; three quarters of the machine's."""
+    processes: PositiveInt = 512
+    """How many of them may be alive at once."""
 
 
 class ScopePolicy(Strict):

@@ -16,6 +16,7 @@ from tickets.globs import matches
 from worktrees import files
 from worktrees.checkout import Checkout, archive_ref, stamps_of
 from worktrees.ignored import Ignored
+from worktrees.layer import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -122,6 +123,8 @@ class _Survey:
     evidence: tuple[files.Found, ...]
     """Files and links among the refused: they never land, and their bytes are kept."""
     deleted: tuple[str, ...]
+    kept: tuple[Entry, ...] = ()
+    """What the start has besides the base and nobody touched: git knows its bytes already."""
 
 
 def capture(
@@ -154,14 +157,36 @@ def _archived(repository: Repository, spec: Checkout, *, archive: str, commit: s
     return commit
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stand:
+    """What stands in the tree: all of it where it was written out, what differs from the start where it is a layer."""
+
+    found: tuple[files.Found, ...]
+    kept: tuple[Entry, ...]
+    """Entries of the start that stand as they were, of a layer alone."""
+    gone: frozenset[str]
+    """Paths of the base that are not there."""
+
+
+def _stand(spec: Checkout, base: dict[str, Entry], start: dict[str, Entry]) -> _Stand:
+    if spec.layer is None:
+        found = tuple(files.walk(spec.path))
+        return _Stand(found=found, kept=(), gone=frozenset(base) - {one.path for one in found})
+    seen = contents(spec.layer)
+    standing = {path: entry for path, entry in start.items() if not seen.hides(path)}
+    gone = frozenset(base) - standing.keys() - {one.path for one in seen.written}
+    kept = tuple(entry for path, entry in standing.items() if entry != base.get(path))
+    return _Stand(found=seen.written, kept=kept, gone=gone)
+
+
 def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _Survey:
     base = {entry.path: entry for entry in repository.entries(spec.base)}
     start = base if spec.start == spec.base else {entry.path: entry for entry in repository.entries(spec.start)}
     stamps = stamps_of(repository, spec)
     algorithm = "sha1" if len(spec.base) == 40 else "sha256"  # noqa: PLR2004 - hex digits of the two id formats
-    taken, refused, evidence, seen = [], [], [], set[str]()
-    for found in files.walk(spec.path):
-        seen.add(found.path)
+    taken, refused, evidence = [], [], []
+    stand = _stand(spec, base, start)
+    for found in stand.found:
         untouched = stamps.get(found.path) == found.stamp
         if untouched and (found.path not in start or start[found.path] == base.get(found.path)):
             continue  # as it was written, or brought along by `copy`, `link` and `setup`
@@ -175,13 +200,13 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
     rules = [path for path, entry in base.items() if entry.mode != SYMLINK]  # git follows no link to rules either
     new = [found.path for found in taken if found.path not in base and not matches(found.path, claims)]
     ignored = Ignored(repository, spec.base, rules).among(new) if new else set()
-    deleted = tuple(path for path, entry in base.items() if path not in seen and entry.mode != SUBMODULE)
     return _Survey(
         taken=tuple(found for found in taken if found.path not in ignored),
         byproducts=tuple(found for found in taken if found.path in ignored),
         refused=tuple(refused),
         evidence=tuple(evidence),
-        deleted=deleted,
+        deleted=tuple(path for path in stand.gone if base[path].mode != SUBMODULE),
+        kept=stand.kept,
     )
 
 
@@ -216,7 +241,7 @@ def _refusal(found: files.Found, base: dict[str, Entry]) -> Change | None:
 def _same(spec: Checkout, found: files.Found, entry: Entry | None, algorithm: str) -> bool:
     if entry is None or entry.mode != found.mode:
         return False
-    return files.blob_id(spec.path, found, algorithm) == entry.oid
+    return files.blob_id(spec.written, found, algorithm) == entry.oid
 
 
 def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[str, str]:
@@ -229,7 +254,7 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
     names = _archive_names(everything)
     with tempfile.TemporaryFile(dir=repository.state) as stream:
         for mark, found in enumerate(everything, 10):
-            _write_blob(stream, spec.path, found, mark)
+            _write_blob(stream, spec.written, found, mark)
         for mark, what, count in (
             (2, "what may land", len(survey.taken)),
             (1, "all that was written", len(everything)),
@@ -239,6 +264,9 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
             stream.write(b"data %d\n%s" % (len(message), message) + f"from {spec.base}\n".encode())
             stream.write(b"merge :2\n" if mark == 1 else b"")
             stream.writelines(b"D %s\n" % _quoted(path) for path in survey.deleted)
+            stream.writelines(
+                b"M %s %s %s\n" % (one.mode.encode(), one.oid.encode(), _quoted(one.path)) for one in survey.kept
+            )
             rows = enumerate(zip(everything[:count], names, strict=False), 10)
             stream.writelines(b"M %s :%d %s\n" % (f.mode.encode(), m, _quoted(name)) for m, (f, name) in rows)
             stream.write(b"\n")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tickets.errors import EnvironmentFailure
 from worktrees import files
+from worktrees.layer import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +49,25 @@ class Checkout:
     """HOME and TMPDIR of the agent stand below; not part of the tree."""
     owner: int
     """Process id of the harness that made it."""
+    snapshot: str = ""
+    """Folder that holds the start's tree, where the attempt's tree is a layer above it; empty where it is written out."""
+
+    @property
+    def layer(self) -> Layer | None:
+        if not self.snapshot:
+            return None
+        place = self.home.with_name(f"{self.home.name}.layer")
+        return Layer(lower=Path(self.snapshot), upper=place / "upper", work=place / "work", at=self.path)
+
+    @property
+    def contents(self) -> Path:
+        """Where the harness sees what is in the tree at its start; a layer shows itself to its own processes only."""
+        return Path(self.snapshot) if self.snapshot else self.path
+
+    @property
+    def written(self) -> Path:
+        """Where the harness finds, and puts, what is written."""
+        return self.layer.upper if self.layer else self.path
 
 
 def folder_of_worktrees(repository: Repository, configured: str) -> Path:
@@ -92,9 +112,14 @@ def make(repository: Repository, spec: Checkout, prepare: Callable[[], None] = l
         # what stands there is not ours: nobody may take it for the leftover of this attempt and clear it away
         _register_file(repository, spec).unlink()
         raise EnvironmentFailure(f"{spec.path} stands in the way; `orchestrate worktrees clean` archives it") from error
-    stamps = write_tree(repository, repository.tree(spec.start), spec.path)
-    prepare()
-    stamps = {entry.path: entry.stamp for entry in files.walk(spec.path)} | stamps
+    if spec.layer:
+        spec.layer.make()
+        prepare()
+        stamps = {entry.path: entry.stamp for entry in files.walk(spec.written)}
+    else:
+        stamps = write_tree(repository, repository.tree(spec.start), spec.path)
+        prepare()
+        stamps = {entry.path: entry.stamp for entry in files.walk(spec.path)} | stamps
     time.sleep(TICK_S)
     register(repository, spec, stamps=stamps)
 
@@ -103,14 +128,18 @@ def discard(repository: Repository, spec: Checkout) -> None:
     """Remove an archived tree; refuse one that is not archived."""
     if repository.commit(archive_ref(spec)) is None:
         raise EnvironmentFailure(f"{spec.path} is not archived yet, so it is not removed")
-    for folder in (spec.path, spec.home):
-        remove(folder)
+    _remove_folders(spec)
     _register_file(repository, spec).unlink(missing_ok=True)
+
+
+def _remove_folders(spec: Checkout) -> None:
+    for folder in (spec.path, *((spec.written.parent,) if spec.layer else ()), spec.home):
+        remove(folder)
 
 
 def forget(repository: Repository, spec: Checkout) -> None:
     """Drop the registration of a tree that was never made."""
-    remove(spec.home)
+    _remove_folders(spec)
     _register_file(repository, spec).unlink(missing_ok=True)
 
 

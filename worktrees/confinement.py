@@ -9,18 +9,46 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from worktrees import landlock
+from worktrees import landlock, seccomp
 
-Level = Literal["landlock", "none"]
+if TYPE_CHECKING:
+    from worktrees.layer import Layer
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/nix/store", "/proc", "/sys")
+Level = Literal["bubblewrap", "landlock", "none"]
+LEVELS: tuple[Level, ...] = ("bubblewrap", "landlock", "none")
+"""The strongest first."""
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/sys/devices/system")
+# of /etc what programs need to run; the rest of it holds keys, password hashes and settings of other services
+ETC = (
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/crypto-policies",
+    "/etc/fonts",
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/magic",
+    "/etc/mime.types",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/pki",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl",
+    "/etc/terminfo",
+    "/etc/timezone",
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 # POSIX semaphores and shared memory are files in here: without it multiprocessing.Lock and torch's data loaders fail.
 # It is shared with every other process of the user, so it gets files only: no folders, links, sockets or programs.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the place POSIX shared memory has; no temporary file of ours is put there
-_NAME_RESOLUTION = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager")  # where /etc/resolv.conf leads
 _GAPS = (  # first ABI that closes it, and what is open below
     (1, "nothing is confined: the kernel offers no Landlock"),
     (3, "files outside can be emptied with truncate()"),
@@ -28,15 +56,33 @@ _GAPS = (  # first ABI that closes it, and what is open below
     (5, "device ioctls are not restricted"),
     (6, "processes outside can be signalled, and their abstract sockets reached"),
 )
+_ALWAYS = (
+    "the list of processes is visible",
+    "TCP to an allowed port reaches it on every address",
+    "there is no loopback of the tree's own: tests that start a server fail",
+    "where a service listens on a unix socket (docker.sock), the tree has no unix sockets at all",
+)
+_LISTENS = 0x10000  # a flag in /proc/net/unix
+PROBE_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """The way out: nothing but the ports of one gateway of the harness."""
+
+    sockets: Path
+    """Folder with one unix socket for each port, named after it."""
+    ports: tuple[int, ...]
+    """On the loopback: of the tree itself where it has one, else of the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """Folders (or single files) open to one process tree, and whether it has TCP.
+    """Folders (or single files) open to one process tree, and its way out to the network, if any.
 
-    With level "landlock" everything else is closed, but for the system's own folders and the interpreter of the harness
-    (read), and devices such as /dev/null. Landlock knows ports, not addresses: TCP is all or nothing here, and UDP and
-    sockets that are files stay reachable. Modes and times of files outside can be changed, their content can not.
+    Everything else is closed, but for parts of the system and the interpreter of the harness (read), and devices such
+    as /dev/null. "bubblewrap" gives namespaces of its own: users, mounts, processes, IPC, network. "landlock" shares
+    these with the machine: `gaps` says what that leaves open.
     What may be written is named by its real path: a link there, maybe planted by an earlier run, stops the start.
     The caller points HOME and TMPDIR of the tree into a folder of `write`.
     """
@@ -44,19 +90,28 @@ class Confinement:
     level: Level
     write: tuple[Path, ...]
     read: tuple[Path, ...] = ()
-    network: bool = False
+    layers: tuple[Layer, ...] = ()
+    """Trees that are written copy-on-write; of level "bubblewrap" alone."""
+    opening: Opening | None = None
 
     def __post_init__(self) -> None:
         relative = [str(path) for path in (*self.write, *self.read) if not path.is_absolute()]
         if relative:
             raise ValueError(f"a confinement needs absolute paths, not {', '.join(relative)}")
+        if self.layers and self.level != "bubblewrap":
+            raise ValueError(f"a layer needs namespaces of its own; the level {self.level} has none")
+
+    @property
+    def visible(self) -> tuple[Path, ...]:
+        """Where programs can be started from, the layers first."""
+        system = (Path(path).resolve() for path in (*SYSTEM, *interpreter()))
+        return (*(layer.at for layer in self.layers), *self.write, *self.read, *system)
 
     def rules(self) -> list[tuple[str, int]]:
         """Paths with their Landlock rights; what the caller named must exist, the system's part is taken as found."""
         named = [(str(path), landlock.WRITE) for path in self.write]
         named += [(str(path), landlock.READ) for path in self.read]
-        system = [(path, landlock.READ) for path in (*_SYSTEM, *interpreter())]
-        system += [(path, landlock.READ) for path in _NAME_RESOLUTION if self.network]
+        system = [(path, landlock.READ) for path in (*SYSTEM, *ETC, "/proc", *interpreter())]
         system += [(path, landlock.DEVICE) for path in _DEVICES]
         system.append((_SHARED_MEMORY, landlock.SHARED_MEMORY))
         return named + [(path, rights) for path, rights in system if os.path.lexists(path)]
@@ -67,19 +122,55 @@ def interpreter() -> tuple[str, ...]:
     return tuple(sorted({sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}))
 
 
+def doors(confinement: Confinement) -> list[str]:
+    """List the unix sockets that the tree could reach though they are not its own: Landlock would not stop it."""
+    if landlock.abi() < landlock.ABI_SCOPE:
+        return ["abstract sockets"]
+    own = [path.parent for path in confinement.write]
+    rows = (line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:])
+    paths = {row[7] for row in rows if len(row) > 7 and int(row[3], 16) & _LISTENS and row[7].startswith("/")}  # noqa: PLR2004 - the column of the path
+    return [
+        path for path in paths if os.access(path, os.W_OK) and not any(Path(path).is_relative_to(one) for one in own)
+    ]
+
+
 @functools.cache
 def available() -> Level:
     """Best level that this machine really offers: proven on a short-lived child, asked once per process."""
+    return next(level for level in LEVELS if level == "none" or not trouble(level))
+
+
+@functools.cache
+def trouble(level: Level) -> str:
+    """Say why a level is not to be had here, or give an empty string: the exact combination is tried, not its parts."""
+    if level == "none":
+        return ""
+    if level == "bubblewrap":
+        from worktrees import bubblewrap
+
+        return bubblewrap.trouble()
+    return _landlock_trouble()
+
+
+def _landlock_trouble() -> str:
     if not landlock.abi():
-        return "none"
+        return "the kernel offers no Landlock"
+    if not seccomp.supported():
+        return f"no system call filter is known for this machine ({os.uname().machine})"
     with tempfile.TemporaryDirectory(prefix="signalbox-probe-") as folder:
         Path(folder, "inside").mkdir()
         probe = [sys.executable, "-I", "-S", landlock.__file__, str(Path(folder).resolve())]
-        outcome = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
-    return "none" if outcome.returncode else "landlock"
+        outcome = subprocess.run(
+            probe, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False
+        )
+    return "Landlock does not hold what it says" if outcome.returncode else ""
 
 
-def gaps() -> tuple[str, ...]:
-    """What the Landlock of this kernel can not refuse yet, one sentence each."""
+def gaps(level: Level) -> tuple[str, ...]:
+    """What a level leaves open here, one sentence each."""
+    if level == "bubblewrap":
+        return ()
+    if level == "none":
+        return ("nothing is confined: programs have every right of the user who started them",)
     found = landlock.abi()
-    return tuple(gap for closed_by, gap in _GAPS if found < closed_by)
+    return (*(gap for closed_by, gap in _GAPS if found < closed_by), *_ALWAYS)

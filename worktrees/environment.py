@@ -33,11 +33,14 @@ class TreeEnvironment:
 
 
 def build(
-    repository: Repository, tree: Path, *, base: str, home: Path, extra: Mapping[str, str] | None = None
+    repository: Repository, tree: Path, *, base: str, home: Path, contents: Path | None = None
 ) -> TreeEnvironment:
-    """Build the whole environment of a process that works in the tree; nothing is inherited but PATH."""
+    """Build the whole environment of a process that works in the tree; nothing is inherited but PATH.
+
+    `contents` is where the tree can be looked at, when it appears at its own place to its own processes only.
+    """
     python = interpreter(repository)
-    roots = import_roots(tree, repository.read(base, "pyproject.toml"))
+    roots = import_roots(tree, repository.read(base, "pyproject.toml"), contents=contents)
     home.mkdir(parents=True, exist_ok=True)
     scratch = home / "tmp"
     scratch.mkdir(exist_ok=True)
@@ -55,7 +58,6 @@ def build(
         "GIT_CONFIG_NOSYSTEM": "1",
         "XDG_CACHE_HOME": str(scratch / "cache"),
         **({"VIRTUAL_ENV": str(python.parent.parent)} if (python.parent.parent / "pyvenv.cfg").is_file() else {}),
-        **(extra or {}),
     }
     return TreeEnvironment(tree=tree, python=python, roots=roots, variables=variables)
 
@@ -77,11 +79,11 @@ def search_path(python: Path) -> str:
     return os.pathsep.join(dict.fromkeys(folders))
 
 
-def import_roots(tree: Path, pyproject: bytes | None) -> tuple[Path, ...]:
+def import_roots(tree: Path, pyproject: bytes | None, *, contents: Path | None = None) -> tuple[Path, ...]:
     """Give the folders of the tree that imports start from: its root, `src`, and what the base's pyproject.toml names."""
     names = [".", "src", *_declared(pyproject)]
     inside = [name for name in names if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
-    return tuple(dict.fromkeys(tree / name for name in inside if (tree / name).is_dir()))
+    return tuple(dict.fromkeys(tree / name for name in inside if ((contents or tree) / name).is_dir()))
 
 
 def _declared(pyproject: bytes | None) -> list[str]:

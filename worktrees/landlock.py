@@ -27,8 +27,8 @@ SHARED_MEMORY = READ_FILE | WRITE_FILE | READ_DIR | MAKE_REG | REMOVE_FILE | TRU
 WRITE = ((1 << 15) - 1) & ~(MAKE_CHAR | MAKE_BLOCK)
 
 _HANDLED = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # by ABI; from 5 on IOCTL_DEV too
-_ABI_NET, _ABI_SCOPE = 4, 6
-_TCP_BIND_CONNECT, _ABSTRACT_SOCKET_SIGNAL = 3, 3
+_ABI_NET, ABI_SCOPE = 4, 6
+_BIND, _CONNECT, _PORT_RULE, _ABSTRACT_SOCKET_SIGNAL = 1, 2, 2, 3
 _CREATE, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture we support
 _SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -46,8 +46,10 @@ def abi() -> int:
     return max(0, int(_libc().syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
 
 
-def restrict(rules: Iterable[tuple[str, int]], *, network: bool) -> None:
+def restrict(rules: Iterable[tuple[str, int]], *, ports: Iterable[int]) -> None:
     """Take everything from this process and its children but `rules` (path, rights); there is no way back.
+
+    TCP connections are left to `ports` alone, whatever the address: Landlock knows ports only.
 
     Also gives up every capability but those over ownership and modes of files: root could otherwise raise its own hard
     limits (SYS_RESOURCE), load modules or reboot, and Landlock has no say in these. no_new_privs keeps them away.
@@ -56,19 +58,22 @@ def restrict(rules: Iterable[tuple[str, int]], *, network: bool) -> None:
     if not version:
         raise LandlockError(0, "this kernel offers no Landlock")
     handled = _HANDLED.get(version, (1 << 16) - 1)
-    ruleset = _new_ruleset(version, handled=handled, network=network)
+    ruleset = _new_ruleset(version, handled=handled)
     for path, rights in rules:
         _allow(ruleset, path, rights & handled)
+    for port in ports if version >= _ABI_NET else ():
+        rule = struct.pack("=QQ", _CONNECT, port)
+        _check(_libc().syscall(_ADD_RULE, ruleset, _PORT_RULE, rule, 0), f"rule for port {port}")
     _check(_libc().prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _drop_capabilities()
     _check(_libc().syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     os.close(ruleset)
 
 
-def _new_ruleset(version: int, *, handled: int, network: bool) -> int:
-    net = _TCP_BIND_CONNECT if version >= _ABI_NET and not network else 0
-    scoped = _ABSTRACT_SOCKET_SIGNAL if version >= _ABI_SCOPE else 0
-    size = 24 if version >= _ABI_SCOPE else 16 if version >= _ABI_NET else 8
+def _new_ruleset(version: int, *, handled: int) -> int:
+    net = _BIND | _CONNECT if version >= _ABI_NET else 0
+    scoped = _ABSTRACT_SOCKET_SIGNAL if version >= ABI_SCOPE else 0
+    size = 24 if version >= ABI_SCOPE else 16 if version >= _ABI_NET else 8
     attributes = struct.pack("QQQ", handled, net, scoped)[:size]
     return _check(_libc().syscall(_CREATE, attributes, ctypes.c_size_t(size), ctypes.c_uint32(0)), "ruleset")
 
@@ -109,7 +114,7 @@ def _check(outcome: int, step: str) -> int:
 
 def _prove(folder: str) -> int:
     """Exit code 0 when, inside `folder`, a listed place stays writable and its neighbour is refused."""
-    restrict([(f"{folder}/inside", WRITE)], network=False)
+    restrict([(f"{folder}/inside", WRITE)], ports=())
     os.close(os.open(f"{folder}/inside/file", os.O_WRONLY | os.O_CREAT, 0o600))
     try:
         os.close(os.open(f"{folder}/file", os.O_WRONLY | os.O_CREAT, 0o600))

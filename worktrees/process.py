@@ -16,12 +16,14 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import psutil
 
+from worktrees.confinement import doors
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from worktrees.confinement import Confinement
 
-Ending = Literal["exited", "timeout", "disk", "interrupted", "not-started"]
+Ending = Literal["exited", "timeout", "disk", "limits", "interrupted", "not-started"]
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _SEALS = ("F_SEAL_WRITE", "F_SEAL_GROW", "F_SEAL_SHRINK", "F_SEAL_SEAL")
@@ -38,6 +40,10 @@ class Bounds:
     """Growth allowed to all writable folders together; None: not watched."""
     file_bytes: int | None = None
     """Size allowed to one file."""
+    processes: int | None = None
+    """How many may be alive at once, the helpers of the sandbox included."""
+    memory_bytes: int | None = None
+    """Held by all processes together, counted without what they share."""
     patience_s: float = 2.0
     """Time between the polite signal and the deadly one."""
 
@@ -126,15 +132,29 @@ def _orders(launch: Launch, *, log: Path, bounds: Bounds) -> bytes:
         "log": os.path.abspath(log),  # noqa: PTH100  # resolve() would follow a link planted at the end of it
         "level": confinement.level,
         "rules": confinement.rules() if confinement.level == "landlock" else [],
-        "network": confinement.network,
+        "wrapper": _wrapper(launch) if confinement.level == "bubblewrap" else [],
+        "layers": [
+            [str(layer.lower), str(layer.upper), str(layer.work), str(layer.at)] for layer in confinement.layers
+        ],
+        "unix": confinement.level == "landlock" and not doors(confinement),
+        "visible": [str(path) for path in confinement.visible],
+        "ports": confinement.opening.ports if confinement.opening else (),
         "write": [os.fspath(path) for path in confinement.write],
         "timeout_s": bounds.timeout_s,
         "patience_s": bounds.patience_s,
         "output_bytes": bounds.output_bytes,
         "disk_bytes": bounds.disk_bytes,
         "file_bytes": bounds.file_bytes,
+        "processes": bounds.processes,
+        "memory_bytes": bounds.memory_bytes,
     }
     return json.dumps(orders).encode() + b"\n"
+
+
+def _wrapper(launch: Launch) -> list[str]:
+    from worktrees import bubblewrap
+
+    return bubblewrap.arguments(launch.confinement, cwd=launch.cwd)
 
 
 @contextlib.contextmanager

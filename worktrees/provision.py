@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tickets.errors import EnvironmentFailure
 from tickets.globs import is_literal
 from worktrees.confinement import Confinement, Level
+from worktrees.gateway import gateway
 from worktrees.process import Bounds, Launch, run
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tickets.policy import Worktree
     from worktrees.environment import TreeEnvironment
+    from worktrees.layer import Layer
 
 SETUP_TIMEOUT_S = 900.0
 
@@ -29,45 +31,59 @@ class Provision:
     """The main worktree, where the copied files and linked folders stand."""
     settings: Worktree
     level: Level
-    network: bool
+    network: tuple[str, ...] = ()
+    """Hosts that set-up commands may reach."""
 
     @property
     def links(self) -> tuple[Path, ...]:
         """Folders of the main worktree that a confined process in the tree must be able to read."""
         return tuple(source.resolve() for pattern in self.settings.link for source in self._sources(pattern))
 
-    def apply(self, environment: TreeEnvironment, *, readable: tuple[Path, ...], log: Path) -> None:
+    def apply(
+        self, environment: TreeEnvironment, *, readable: tuple[Path, ...], log: Path, layer: Layer | None = None
+    ) -> None:
         """Copy, link and set up, in this order; what the tree has already is left as it is."""
-        for pattern in self.settings.copy_:
-            for source in self._sources(pattern):
-                self._place(environment.tree, source, link=False)
-        for pattern in self.settings.link:
-            for source in self._sources(pattern):
-                self._place(environment.tree, source, link=True)
-        for number, command in enumerate(self.settings.setup, 1):
-            self._set_up(environment, command, readable=readable, log=log.with_name(f"setup-{number}.log"))
+        places = (layer.upper, layer.lower) if layer else (environment.tree,)
+        for patterns, link in ((self.settings.copy_, False), (self.settings.link, True)):
+            for source in (source for pattern in patterns for source in self._sources(pattern)):
+                self._place(places, source, link=link)
+        if not self.settings.setup:
+            return
+        with gateway(self.network, level=self.level, log=log.with_name("setup-network.log")) as way:
+            confinement = Confinement(
+                level=self.level,
+                write=(*(() if layer else (environment.tree,)), environment.home),
+                read=(*readable, *self.links),
+                layers=(layer,) if layer else (),
+                opening=way.opening,
+            )
+            for number, command in enumerate(self.settings.setup, 1):
+                launch = Launch(
+                    command=command,
+                    cwd=environment.tree,
+                    env={**environment.variables, **way.variables},
+                    confinement=confinement,
+                )
+                _set_up(launch, log=log.with_name(f"setup-{number}.log"))
 
     def _sources(self, pattern: str) -> Iterator[Path]:
         found = [self.root / pattern] if is_literal(pattern) else sorted(self.root.glob(pattern))
         yield from (path for path in found if path.exists() and ".git" not in path.parts)
 
-    def _place(self, tree: Path, source: Path, *, link: bool) -> None:
-        target = tree / source.relative_to(self.root)
-        if target.exists() or target.is_symlink():
+    def _place(self, places: tuple[Path, ...], source: Path, *, link: bool) -> None:
+        name = source.relative_to(self.root)
+        if any((place / name).exists() or (place / name).is_symlink() for place in places):
             return
+        target = places[0] / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if link:
             target.symlink_to(source.resolve())
         elif source.is_file():
             shutil.copy2(source, target)
 
-    def _set_up(
-        self, environment: TreeEnvironment, command: tuple[str, ...], *, readable: tuple[Path, ...], log: Path
-    ) -> None:
-        writable = (environment.tree, *(folder for folder in (environment.home,) if folder.is_dir()))
-        confinement = Confinement(level=self.level, write=writable, read=(*readable, *self.links), network=self.network)
-        launch = Launch(command=command, cwd=environment.tree, env=environment.variables, confinement=confinement)
-        receipt = run(launch, log=log, bounds=Bounds(timeout_s=SETUP_TIMEOUT_S))
-        if receipt.ending != "exited" or receipt.exit != 0:
-            why = receipt.reason or f"exit code {receipt.exit}"
-            raise EnvironmentFailure(f"worktree.setup: `{' '.join(command)}` failed ({why}); its output is in {log}")
+
+def _set_up(launch: Launch, *, log: Path) -> None:
+    receipt = run(launch, log=log, bounds=Bounds(timeout_s=SETUP_TIMEOUT_S))
+    if receipt.ending != "exited" or receipt.exit != 0:
+        why = receipt.reason or f"exit code {receipt.exit}"
+        raise EnvironmentFailure(f"worktree.setup: `{' '.join(launch.command)}` failed ({why}); its output is in {log}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from worktrees import landlock, watching
+    from worktrees import landlock, overlay, seccomp, watching
 else:
 
     def _beside(name: str) -> ModuleType:
@@ -35,9 +35,10 @@ else:
         SourceFileLoader(name, path).exec_module(module)
         return module
 
-    landlock, watching = _beside("landlock"), _beside("watching")
+    landlock, overlay, seccomp, watching = map(_beside, ("landlock", "overlay", "seccomp", "watching"))
 
 GRACE = 0.1  # seconds that children of an ended program have to end by themselves
+LOCKED_BYTES = 64 << 20  # memory that cannot be swapped out
 STUBBORN = 10.0  # seconds after which a process that survives SIGKILL (a dead network disk, another user) is reported
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 _DEFAULT = (*watching.STOPS, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT)  # Python ignores two
@@ -58,24 +59,47 @@ def become(orders: dict[str, Any], output: int) -> None:
     for number in _DEFAULT:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    _limit(orders["file_bytes"])
-    _enter(orders["cwd"])
-    program = _find(orders["command"][0], orders["env"])
-    _confine(orders)
+    _limit(orders)
+    if not orders["layers"]:  # a layer is mounted there first
+        _enter(orders["cwd"])
+    program = _program(orders)
+    command = [*_confined(orders), *orders["command"]]
     try:
-        os.execve(program, orders["command"], orders["env"])  # noqa: S606  # a list, no shell: that is the point
+        # a list, no shell: that is the point
+        os.execve(command[0] if orders["wrapper"] else program, command, orders["env"])  # noqa: S606
     except (OSError, ValueError) as error:
-        raise NotStartedError(_explain(program, error)) from error
+        raise NotStartedError(_explain(orders["wrapper"][0] if orders["wrapper"] else program, error)) from error
 
 
-def _limit(file_bytes: int | None) -> None:
+def _program(orders: dict[str, Any]) -> str:
+    """Path of the program, if it can be seen from where it is to run."""
+    name = str(orders["command"][0])
+    if orders["layers"] and "/" in name and _below(os.path.join(orders["cwd"], name), orders["visible"][:1]):
+        return name  # it is in the layer, which is not mounted yet
+    program = _find(name, orders["env"])
+    if orders["wrapper"] and not _below(os.path.realpath(program), orders["visible"]):
+        raise NotStartedError(_explain(program, PermissionError(errno.EACCES, "")))
+    return program
+
+
+def _below(path: str, folders: list[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _limit(orders: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if file_bytes is not None:
-        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        bound = file_bytes if hard == resource.RLIM_INFINITY else min(file_bytes, hard)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (bound, bound))
+    _bound(resource.RLIMIT_FSIZE, orders["file_bytes"])
+    if orders["level"] != "none":
+        _bound(resource.RLIMIT_MEMLOCK, LOCKED_BYTES)
     if sys.platform == "linux":
         _prctl(_SET_PDEATHSIG, signal.SIGKILL)  # should somebody kill the supervisor, the program goes with it
+
+
+def _bound(limit: int, value: int | None) -> None:
+    if value is not None:
+        hard = resource.getrlimit(limit)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (bound, bound))
 
 
 def _enter(cwd: str) -> None:
@@ -110,13 +134,30 @@ def _runnable(path: str) -> str:
     return path
 
 
-def _confine(orders: dict[str, Any]) -> None:
-    if orders["level"] == "none":
-        return
+def _confined(orders: dict[str, Any]) -> list[str]:
+    """Give up what the tree may not have; what is to be put before its command."""
     try:
-        landlock.restrict(orders["rules"], network=orders["network"])
+        if orders["level"] == "landlock":
+            landlock.restrict(orders["rules"], ports=orders["ports"])
+            seccomp.install(unix=orders["unix"])
+        if orders["level"] == "bubblewrap":
+            return _wrapped(orders)
     except OSError as error:
         raise NotStartedError(f"the confinement could not be set up, so nothing was started: {error}") from error
+    return []
+
+
+def _wrapped(orders: dict[str, Any]) -> list[str]:
+    for path in (*orders["write"], *(folder for layer in orders["layers"] for folder in layer)):
+        os.lstat(path)
+        if os.path.realpath(path) != path:  # an earlier run may have put a link here that leads to a home folder
+            real = os.path.realpath(path)
+            raise OSError(0, f"{path} leads to {real}; what may be written must be named by its real path")
+    if orders["layers"]:
+        overlay.enter(orders["layers"])
+        _prctl(_SET_PDEATHSIG, signal.SIGKILL)  # forgotten when the user namespace was entered
+    program, *words = orders["wrapper"]
+    return [program, "--seccomp", str(seccomp.in_a_file()), *words]
 
 
 def _explain(program: str, error: OSError | ValueError) -> str:
@@ -163,15 +204,16 @@ def supervise(orders: dict[str, Any], channel: int) -> dict[str, Any]:
     output = watching.Output(orders["log"], orders["output_bytes"])
     source, sink = os.pipe()
     pump = watching.Pump(source, output, channel)
-    disk = watching.Disk(orders["write"], orders["disk_bytes"])
+    disk = watching.Disk([*orders["write"], *(upper for _, upper, _, _ in orders["layers"])], orders["disk_bytes"])
+    crowd = watching.Crowd(orders["processes"], orders["memory_bytes"])
     begun = time.monotonic()
     try:
-        tree = watching.Tree(start(orders, sink), reaper=reaper)
+        tree = watching.Tree(start(orders, sink), reaper=reaper, wrappers=2 if orders["wrapper"] else 0)
     except NotStartedError as error:
         output.close()
         return {"ending": "not-started", "reason": str(error), **_printed(output)}
     os.close(sink)
-    ending, reason = _watch(tree, pump, disk, timeout=orders["timeout_s"])
+    ending, reason = _watch(tree, pump, (disk, crowd), timeout=orders["timeout_s"])
     _end_main(tree, pump, patience=0.0 if ending == "interrupted" else orders["patience_s"])
     seconds = time.monotonic() - begun
     survivors, left = _end_rest(tree, pump)
@@ -186,7 +228,9 @@ def _printed(output: watching.Output) -> dict[str, Any]:
     return {"output_sha256": output.digest.hexdigest(), "output_bytes": output.total}
 
 
-def _watch(tree: watching.Tree, pump: watching.Pump, disk: watching.Disk, *, timeout: float) -> tuple[str, str]:
+def _watch(
+    tree: watching.Tree, pump: watching.Pump, bounds: tuple[watching.Disk, watching.Crowd], *, timeout: float
+) -> tuple[str, str]:
     """Stay until the program ended or has to: how, and why."""
     deadline = time.monotonic() + timeout
     while True:
@@ -198,9 +242,10 @@ def _watch(tree: watching.Tree, pump: watching.Pump, disk: watching.Disk, *, tim
         left = deadline - time.monotonic()
         if left <= 0:
             return "timeout", f"it was still running after {timeout:g} seconds, its limit"
-        if full := disk.breach():
-            return "disk", full
-        pump.turn(min(left, disk.pause()))
+        for bound in bounds:
+            if breach := bound.breach():
+                return bound.ending, breach
+        pump.turn(min(left, *(bound.pause() for bound in bounds)))
 
 
 def _end_main(tree: watching.Tree, pump: watching.Pump, *, patience: float) -> None:

@@ -23,6 +23,9 @@ CHUNK = 2**20
 MIN_FREE = 64 * 2**20
 SLICE = 0.02  # seconds of measuring the disk before the output gets its turn
 INTERVAL, SHARE = 0.25, 10  # pause between two measures: at least so many seconds, and so many times what one took
+CROWD_INTERVAL = 0.05  # a fork bomb is quick
+SHELL_SIGNAL = 128
+PAGE = os.sysconf("SC_PAGE_SIZE")
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -125,8 +128,8 @@ def _plain_pipe() -> tuple[int, int]:
 class Tree:
     """The program and all of its descendants. Where we are a subreaper, every orphan becomes our child: no escape."""
 
-    def __init__(self, main: int, *, reaper: bool) -> None:
-        self.main, self.reaper = main, reaper
+    def __init__(self, main: int, *, reaper: bool, wrappers: int = 0) -> None:
+        self.main, self.reaper, self.wrappers = main, reaper, wrappers
         self.status: int | None = None
 
     def reap(self) -> bool:
@@ -139,10 +142,22 @@ class Tree:
             if pid == 0:
                 return False
             if pid == self.main:
-                self.status = os.waitstatus_to_exitcode(status)
+                self.status = self._plain(os.waitstatus_to_exitcode(status))
+
+    def _plain(self, code: int) -> int:
+        """A wrapper reports death by a signal as shells do; say it as everywhere else."""
+        return SHELL_SIGNAL - code if self.wrappers and SHELL_SIGNAL < code <= SHELL_SIGNAL + signal.NSIG else code
 
     def ask(self) -> None:
-        self._to_group(signal.SIGTERM)
+        if not self.wrappers:
+            self._to_group(signal.SIGTERM)
+            return
+        # a wrapper would die at once, and take everybody with it before they could be polite
+        inner = [self.main]
+        for _ in range(self.wrappers):
+            inner = [child for pid in inner for child in children(pid)]
+        for pid in {one for start in inner for one in (start, *descendants(start))}:
+            _signal(pid, signal.SIGTERM)
 
     def kill_main(self) -> None:
         if self.status is None:
@@ -215,17 +230,55 @@ def _read(path: str) -> bytes:
 
 
 def _strike(pid: int) -> bool:
-    if _stat(pid)[:1] in ([], [b"Z"], [b"X"]):
-        return False
+    return _stat(pid)[:1] not in ([], [b"Z"], [b"X"]) and _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: int) -> bool:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except OSError:  # gone meanwhile, or another user's
         return False
     return True
 
 
+class Crowd:
+    """How many processes the tree has, and how much memory they hold together."""
+
+    ending = "limits"
+
+    def __init__(self, processes: int | None, memory: int | None) -> None:
+        self.processes, self.memory = processes, memory
+        self.due = 0.0
+
+    def breach(self) -> str:
+        """A sentence once a limit is passed, "" until then."""
+        if (self.processes is None and self.memory is None) or time.monotonic() < self.due:
+            return ""
+        begun = time.monotonic()
+        everybody = list(descendants(os.getpid()))
+        if self.processes is not None and len(everybody) > self.processes:
+            return f"it had {len(everybody)} processes at once; {self.processes} were allowed"
+        held = sum(map(_memory, everybody)) if self.memory is not None else 0
+        if self.memory is not None and held > self.memory:
+            return f"its processes held {held >> 20} MiB of memory; {self.memory >> 20} were allowed"
+        self.due = time.monotonic() + max(CROWD_INTERVAL, SHARE * (time.monotonic() - begun))
+        return ""
+
+    def pause(self) -> float:
+        """Seconds until there is something to measure."""
+        return 3600.0 if self.processes is None and self.memory is None else max(0.0, self.due - time.monotonic())
+
+
+def _memory(pid: int) -> int:
+    """Bytes that are the process's own: what it shares with others (code, mapped files) is not counted twice."""
+    fields = _read(f"/proc/{pid}/statm").split()
+    return (int(fields[1]) - int(fields[2])) * PAGE if fields else 0
+
+
 class Disk:
     """Growth of the writable folders, measured in slices so that output and harness are never kept waiting."""
+
+    ending = "disk"
 
     def __init__(self, folders: Sequence[str], limit: int | None) -> None:
         self.folders, self.limit = folders, limit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agents.protocol import Assignment, Bench, Ending, Outcome, PlanningTask, Probe
 from tickets.errors import InputError, SignalboxError
-from worktrees.process import Bounds, Launch, Receipt, run
+from worktrees.process import Launch, Receipt, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ REPORT_BYTES = 1 << 20
 _ENDINGS: dict[str, Ending] = {
     "timeout": "timeout",
     "disk": "disk",
+    "limits": "limits",
     "interrupted": "interrupted",
     "not-started": "not-started",
 }
@@ -82,7 +83,7 @@ def launch(bench: Bench, command: tuple[str, ...], *, brief: str, variables: Map
     paper.write_bytes(text)
     environment = {**bench.variables, "ORCHESTRATE_BRIEF": str(paper), **variables}
     what = Launch(command=command, cwd=bench.tree, env=environment, confinement=bench.confinement, stdin=text)
-    return run(what, log=bench.log, bounds=Bounds(timeout_s=bench.timeout_s, disk_bytes=bench.disk_bytes))
+    return run(what, log=bench.log, bounds=bench.bounds)
 
 
 def outcome_of(receipt: Receipt, *, report: str | None) -> Outcome:

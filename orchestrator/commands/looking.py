@@ -103,13 +103,12 @@ def report(repo: Path, ticket: str, *, form: str, attempt: int | None, stage: st
         raise InputError(f"--pass is one of {', '.join(PASSES)}, not {stage!r}")
     workspace = _looked_at(repo)
     row = workspace.records.ticket(ticket)
-    fitting = [
-        r for r in workspace.records.reports(ticket) if attempt in {None, r["attempt"]} and stage in {None, r["pass"]}
-    ]
+    history = workspace.records.reports(ticket)
+    fitting = [r for r in history if attempt in {None, r["attempt"]} and stage in {None, r["pass"]}]
     if not fitting:
         why = f" ({row.state}{': ' + row.reason if row.reason else ''})"
         raise InputError(f"{ticket} has no such report yet{why}")
-    say(None, lambda: FORMATS[form](fitting[-1]), as_json=False)
+    say(None, lambda: FORMATS[form](fitting[-1], history), as_json=False)
     return 0
 
 

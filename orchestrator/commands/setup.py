@@ -223,11 +223,12 @@ def _policy(repo: Path) -> Answer:
 
 
 def _sandbox(repo: Path) -> Answer:
-    from worktrees.confinement import available, gaps
+    from worktrees.confinement import gaps, trouble
 
     level = Workspace.open(repo).level
-    missing = f"; open: {', '.join(gaps())}" if level == "landlock" and gaps() else ""
-    return Answer(ok=True, detail=f"{level} (best here: {available()}){missing}")
+    missing = f"; open: {'; '.join(gaps(level))}" if gaps(level) else ""
+    better = f"; bubblewrap: {trouble('bubblewrap')}" if level != "bubblewrap" and trouble("bubblewrap") else ""
+    return Answer(ok=True, detail=f"{level}{missing}{better}")
 
 
 def _agents(repo: Path) -> Answer:

@@ -17,6 +17,7 @@ from agents.protocol import Assignment, Bench, Facts, PlanningTask
 from tickets.model import Ticket
 from tickets.plan import read_plan
 from worktrees.confinement import Confinement
+from worktrees.process import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,9 +74,8 @@ class Site:
             desk=beside / "desk",
             log=beside / "agent.log",
             variables={},
-            confinement=Confinement(level="none", write=(), read=(), network=False),
-            timeout_s=60,
-            disk_bytes=1 << 20,
+            confinement=Confinement(level="none", write=(), read=()),
+            bounds=Bounds(timeout_s=60, disk_bytes=1 << 20),
         )
 
     def environment(self) -> dict[str, str]:

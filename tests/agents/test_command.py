@@ -13,6 +13,7 @@ from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask
 from tickets.errors import InputError, SignalboxError
 from tickets.model import Ticket
 from worktrees.confinement import Confinement
+from worktrees.process import Bounds
 
 TICKET = Ticket.model_validate(
     {
@@ -36,7 +37,7 @@ class Stage:
         driver = CommandDriver(
             name="coder", command=(sys.executable, "-c", f"import os, sys\n{code}"), root=self.bench.tree
         )
-        bench = replace(self.bench, timeout_s=timeout_s)
+        bench = replace(self.bench, bounds=replace(self.bench.bounds, timeout_s=timeout_s))
         return driver.work(Assignment(ticket=TICKET, attempt=attempt, brief=brief, bench=bench))
 
     def plan(self, code: str, request: str = "add it") -> str:
@@ -64,8 +65,7 @@ def stage(tmp_path: Path) -> Stage:
             log=tmp_path / "logs" / "agent.log",
             variables=variables,
             confinement=Confinement(level="none", write=(tmp_path,)),
-            timeout_s=60,
-            disk_bytes=1 << 30,
+            bounds=Bounds(timeout_s=60, disk_bytes=1 << 30),
         )
     )
 

@@ -14,6 +14,7 @@ from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask
 from tickets.errors import FileError, InputError
 from tickets.model import Ticket
 from worktrees.confinement import Confinement
+from worktrees.process import Bounds
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Theatre:
 
     def work(self, *, ticket: str = "T-0001", title: str = "add a", attempt: int = 1, **bounds: Any) -> Outcome:
         values = {"id": ticket, "title": title, "objective": "o", "non_goals": ("n",), "scope": {}, "acceptance": ()}
-        bench = replace(self.bench, **bounds)
+        bench = replace(self.bench, bounds=replace(self.bench.bounds, **bounds))
         return self.driver.work(
             Assignment(ticket=Ticket.model_validate(values), attempt=attempt, brief="", bench=bench)
         )
@@ -69,8 +70,7 @@ def theatre(tmp_path: Path) -> Theatre:
         log=tmp_path / "logs" / "agent.log",
         variables={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home / "tmp")},
         confinement=Confinement(level="none", write=(tmp_path,)),
-        timeout_s=60,
-        disk_bytes=1 << 30,
+        bounds=Bounds(timeout_s=60, disk_bytes=1 << 30),
     )
     return Theatre(bench, tmp_path / "script.yaml")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gates.catalogue import BUILT_IN
-from gates.example import Example, case_of, commit_all, complaint, examples
+from gates.example import case_of, commit_all, complaint, examples
 from gates.workshop import Workshop
 from worktrees.confinement import available
 from worktrees.git import Repository
