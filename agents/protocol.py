@@ -65,6 +65,19 @@ class PlanningTask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Question:
+    """A brief that wants an answer in words. What is written to its tree goes nowhere."""
+
+    ticket: Ticket
+    attempt: int
+    """Of the ticket: the one that is asked about."""
+    phase: int
+    """An answer may take several: each is asked of a new process on a new bench."""
+    brief: str
+    bench: Bench
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How an agent's run ended. What it says is its claim; what it did is the harness's to find out."""
 
@@ -76,6 +89,8 @@ class Outcome:
     """Path of what it printed."""
     seconds: float = 0.0
     spend_usd: float = 0.0
+    tokens: int = 0
+    """As its client reported them; 0 where it does not."""
     sandbox: str = "none"
     survivors: int = 0
     """Processes that it left behind and that were ended."""
@@ -114,6 +129,10 @@ class Driver(Protocol):
 
     def plan(self, task: PlanningTask) -> str:
         """Answer a request with a plan as YAML or JSON; raise InputError where the request cannot be planned."""
+        ...
+
+    def answer(self, question: Question) -> str:
+        """Answer in words; raise InputError where this agent cannot, SignalboxError where it gave no answer."""
         ...
 
     def work(self, assignment: Assignment) -> Outcome:

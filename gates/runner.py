@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gates.protocol import key
 from gates.verdict import Answer, Verdict, inconclusive, worst
+from tickets.grants import blanket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +61,7 @@ def _ask(gate: Gate, case: Case) -> Judged:
 
 def lifted(verdict: Verdict, case: Case) -> Verdict:
     """Let findings that a person permitted block no more; they stay in the report, with the grant that lifted them."""
-    if not case.grants or not case.ticket or verdict.answer is Answer.PASS:
+    if not case.grants or not case.ticket or verdict.answer is not Answer.FAIL:
         return verdict
     known = {grant.identity: grant for grant in case.grants if grant.in_force()}
     findings = tuple(_marked(finding, known, case.ticket.sha256) for finding in verdict.findings)
@@ -68,12 +69,13 @@ def lifted(verdict: Verdict, case: Case) -> Verdict:
     if not used:
         return verdict
     left = [finding for finding in findings if not finding.granted]
-    if left or verdict.answer is Answer.INCONCLUSIVE and not findings:
+    if left:
         return replace(verdict, findings=findings)
     people = ", ".join(f"{known_by.id} by {known_by.person}" for known_by in case.grants if known_by.id in used)
     return replace(verdict, answer=Answer.PASS, reason=f"granted: {people} ({verdict.reason})", findings=findings)
 
 
 def _marked(finding: Finding, known: Mapping[str, Grant], ticket: str) -> Finding:
-    grant = known.get(finding.need.identity(ticket)) if finding.need else None
+    needs = (finding.need, blanket(finding.need.kind)) if finding.need else ()
+    grant = next((known[one] for one in (need.identity(ticket) for need in needs) if one in known), None)
     return replace(finding, granted=grant.id) if grant else finding

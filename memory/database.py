@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 FILE = "signalbox.sqlite"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -42,6 +42,12 @@ CREATE TABLE IF NOT EXISTS reports (
     sha256 TEXT PRIMARY KEY, ticket TEXT NOT NULL, attempt INTEGER NOT NULL, pass TEXT NOT NULL, verdict TEXT NOT NULL,
     report TEXT NOT NULL, created_at TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS grants (
+    id TEXT PRIMARY KEY, ticket TEXT NOT NULL, identity TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+    bound TEXT NOT NULL, why TEXT NOT NULL, state TEXT NOT NULL, person TEXT NOT NULL, reason TEXT NOT NULL,
+    asked_at TEXT NOT NULL, expires_at TEXT NOT NULL, landed TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS grants_by_ticket ON grants (ticket);
 CREATE INDEX IF NOT EXISTS events_by_feature ON events (feature, seq);
 CREATE INDEX IF NOT EXISTS tickets_by_feature ON tickets (feature);
 CREATE INDEX IF NOT EXISTS reports_by_ticket ON reports (ticket, attempt, pass);

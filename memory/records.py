@@ -85,7 +85,7 @@ class Records:
 
     def add_feature(self, request: str, *, options: dict[str, Any], target: str, before: str) -> str:
         with self.database.transaction() as connection:
-            feature = _next_id(connection, "features", "F")
+            feature = next_id(connection, "features", "F")
             request = _storable(request)
             row = (feature, request, "queued", json.dumps(options), None, target, before, 1, None, now(), None)
             connection.execute("INSERT INTO features VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -132,7 +132,7 @@ class Records:
         with self.database.transaction() as connection:
             if self.feature(feature).plan is not None:
                 return [row.id for row in self.tickets(feature)]
-            first = int(_next_id(connection, "tickets", "T")[2:])
+            first = int(next_id(connection, "tickets", "T")[2:])
             ids = {draft.key: f"T-{first + index:04d}" for index, draft in enumerate(plan.tickets)}
             for draft in plan.tickets:
                 _insert_ticket(connection, Ticket.from_draft(draft, feature=feature, ids=ids))
@@ -274,7 +274,7 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _next_id(connection: sqlite3.Connection, table: str, letter: str) -> str:
+def next_id(connection: sqlite3.Connection, table: str, letter: str) -> str:
     last = connection.execute(f"SELECT MAX(CAST(SUBSTR(id, 3) AS INTEGER)) FROM {table}").fetchone()[0]  # noqa: S608 - our own table names
     return f"{letter}-{(last or 0) + 1:04d}"
 

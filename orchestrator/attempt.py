@@ -12,6 +12,7 @@ from agents.catalogue import driver
 from agents.protocol import Assignment, Bench, Outcome
 from gates import reports
 from gates.catalogue import catalogue
+from orchestrator.granting import after_refusal, before_work, hint
 from orchestrator.judging import judge
 from orchestrator.planning import agent_variables, readable
 from tickets.states import State
@@ -44,9 +45,8 @@ def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
     row = records.ticket(ticket_id)
     attempts = records.attempts(ticket_id)
     last = attempts[-1] if len(attempts) > row.forgiven else None
-    if grants := _grants_needed(workspace, row):
-        reason = f"needs a person's grant for {', '.join(grants)}; grants cannot be given in this version: change the ticket and retry it"
-        records.move(ticket_id, State.BLOCKED, reason)
+    if hold := before_work(workspace, row):
+        records.move(ticket_id, hold.state, hold.reason)
         return "ended"
     if last and last.state == "passed":
         return _passed(workspace, row, last)
@@ -57,12 +57,6 @@ def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
         return "ended"
     finished = [attempt for attempt in attempts if attempt.counts]
     return _work(workspace, row, finished[-1] if finished else None)
-
-
-def _grants_needed(workspace: Workspace, row: TicketRow) -> list[str]:
-    """List what the ticket asks for beyond the policy: kinds it names, and limits that it widens."""
-    widened = workspace.policy_at(workspace.head()).limits.widened_by(row.record.limits)
-    return [*row.record.requires, *(f"limits.{name} = {value}" for name, value in widened.items())]
 
 
 def _exhausted(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow]) -> tuple[State, str] | None:
@@ -206,6 +200,8 @@ def _snapshot(workspace: Workspace, commit: str) -> Path:
 
 def _assignment(workspace: Workspace, row: TicketRow, spec: Checkout, bench: Bench, evidence: str) -> Assignment:
     policy = workspace.policy_at(spec.base)
+    limits = policy.limits.permitted(row.record, workspace.grants.in_force(row))
+    policy = policy.model_copy(update={"limits": limits})
     rules = [Rule(name=gate.name, text=gate.rule(row.record, policy)) for gate in catalogue().values()]
     brief = for_ticket(row.record, rules=rules, evidence=evidence)
     return Assignment(ticket=row.record, attempt=spec.attempt, brief=brief, bench=bench)
@@ -266,8 +262,12 @@ def _judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
     if report["verdict"] == "pass":
         workspace.records.set_attempt(attempt, "passed")
         return _passed(workspace, row, attempt)
+    if hold := after_refusal(workspace, row, report, outcome.report):
+        workspace.records.move(row.id, hold.state, hold.reason, verdict="fail")
+        return "ended"
     state = "refused" if report["verdict"] == "fail" else "inconclusive"
-    return _close(workspace, row, attempt, state, evidence_of(report))
+    evidence = "\n\n".join(filter(None, (evidence_of(report), hint(workspace, row, report))))
+    return _close(workspace, row, attempt, state, evidence)
 
 
 def _passed(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
@@ -299,7 +299,8 @@ def evidence_of(report: dict[str, Any]) -> str:
         if gate["verdict"] == "pass":
             continue
         lines.append(f"### {gate['name']}: {gate['reason']}")
-        lines += [f"- {reports.finding_line(finding)}" for finding in gate["findings"][: reports.SHOWN]]
+        blocking = [finding for finding in gate["findings"] if not finding["granted"]]
+        lines += [f"- {reports.finding_line(finding)}" for finding in blocking[: reports.SHOWN]]
     return "\n".join(lines)
 
 

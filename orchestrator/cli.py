@@ -104,6 +104,51 @@ def report(
 
 
 @app.command()
+def grants(
+    everything: Annotated[bool, typer.Option("--all", help="Answered ones, too.")] = False,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """What waits for a person."""
+    from orchestrator.commands.granting import show_all
+
+    return show_all(repo, everything=everything, json=json)
+
+
+@app.command()
+def approve(
+    grant: Annotated[str, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option(help="Why: it stays in the log, the report and the landing's note.")],
+    days: Annotated[float, typer.Option(help="How long it may be used.")] = 7.0,
+    later: Annotated[
+        bool, typer.Option("--later", help="Record it only; the ticket goes on with the next run.")
+    ] = False,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Permit what a ticket asked for, once; the ticket goes on by itself."""
+    from orchestrator.commands.granting import Decision, decide
+
+    return decide(repo, grant, Decision(approved=True, reason=reason, days=days, later=later), json=json)
+
+
+@app.command()
+def deny(
+    grant: Annotated[str, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option(help="Why: the agent reads it.")],
+    later: Annotated[
+        bool, typer.Option("--later", help="Record it only; the ticket goes on with the next run.")
+    ] = False,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Refuse what a ticket asked for; it goes on without."""
+    from orchestrator.commands.granting import Decision, decide
+
+    return decide(repo, grant, Decision(approved=False, reason=reason, later=later), json=json)
+
+
+@app.command()
 def log(
     verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
     feature: Annotated[str, typer.Option(help="Only this feature.")] = "",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gates import reports
 from gates.catalogue import catalogue
-from gates.protocol import Case, Pass
+from gates.protocol import Case, Pass, Spent
 from gates.runner import judge as ask_all
 from gates.workshop import Workshop
 from memory.events import About
@@ -16,7 +18,6 @@ from worktrees.durable import write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from memory.records import AttemptRow, TicketRow
     from orchestrator.workspace import Workspace
@@ -61,10 +62,27 @@ def judge(
             store=workspace.records,
             attempt=attempt.number,
             report=said,
+            grants=workspace.grants.in_force(row),
+            transcript=_transcript(attempt),
+            spent=_spent(workspace, row),
         )
-        report = reports.build(case, ask_all(case, catalogue()))
+        report = reports.build(case, ask_all(case, catalogue())) | {"grants": [asdict(one) for one in case.grants]}
     keep(workspace, report, about)
     return report
+
+
+def _transcript(attempt: AttemptRow) -> Path | None:
+    place = (attempt.outcome or {}).get("transcript")
+    return Path(place) if place else None
+
+
+def _spent(workspace: Workspace, row: TicketRow) -> Spent:
+    """Add up what the ticket's attempts have cost, refused and interrupted ones too."""
+    outcomes = [attempt.outcome or {} for attempt in workspace.records.attempts(row.id)]
+    return Spent(
+        usd=sum(float(outcome.get("spend_usd", 0)) for outcome in outcomes),
+        tokens=sum(int(outcome.get("tokens", 0)) for outcome in outcomes),
+    )
 
 
 def keep(workspace: Workspace, report: dict[str, Any], about: About) -> str:

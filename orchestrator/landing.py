@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gates import reports
 from memory.events import About, read
 from orchestrator.attempt import evidence_of
+from orchestrator.granting import after_refusal
 from orchestrator.judging import judge
 from tickets.errors import InconclusiveError
 from tickets.states import State
@@ -64,6 +65,9 @@ def _try_to_land(workspace: Workspace, row: TicketRow) -> Next | None:
         return _send_back(workspace, row, attempt, state="conflict", evidence=_conflict_text(found, head))
     said = (attempt.outcome or {}).get("report")
     report = judge(workspace, row, attempt, found.changes, stage="integrated", said=said)
+    if hold := after_refusal(workspace, row, report, said):
+        workspace.records.move(row.id, hold.state, hold.reason, verdict="fail")
+        return "ended"
     if report["verdict"] == "fail":
         return _send_back(workspace, row, attempt, state="refused", evidence=evidence_of(report))
     if report["verdict"] == "inconclusive":
@@ -152,6 +156,8 @@ def _finish(workspace: Workspace, row: TicketRow, watching: list[Follower], *, o
         workspace.records.note("landing.followed", about, data)
     _attach_reports(workspace, row, new)
     workspace.records.note("landing.moved", about, {"target": target, "old": old, "new": new})
+    used = [grant.id for grant in workspace.grants.of(row.id) if grant.state == "approved"]
+    workspace.grants.use(used, landed=new, about=about)
     workspace.records.move(row.id, State.LANDED, landed=new, verdict="pass")
     _check(workspace, row, new)
 

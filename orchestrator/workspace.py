@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from memory.database import Database
+from memory.grants import Grants
 from memory.records import Records
 from tickets.errors import EnvironmentFailure, InconclusiveError, InputError
 from tickets.policy import POLICY_FILE, Policy, read_policy
@@ -31,6 +32,7 @@ class Workspace:
     """As it stands in the main worktree: it steers the harness. Gates read their own from the base commit."""
     database: Database
     records: Records
+    grants: Grants
 
     @classmethod
     def open(cls, start: Path) -> Workspace:
@@ -43,7 +45,8 @@ class Workspace:
         if policy.state.dir != ".orchestrate":
             repository = Repository.find(start, state=policy.state.dir)
         database = Database(repository.state)
-        return cls(repository=repository, policy=policy, database=database, records=Records(database))
+        records, grants = Records(database), Grants(database)
+        return cls(repository=repository, policy=policy, database=database, records=records, grants=grants)
 
     @property
     def root(self) -> Path:

@@ -46,3 +46,17 @@ class Grant:
 
     def in_force(self, now: datetime | None = None) -> bool:
         return datetime.fromisoformat(self.expires_at) > (now or datetime.now(UTC))
+
+
+BLANKETS: frozenset[str] = frozenset({"dependency", "interface", "size", "tests", "tamper", "metric"})
+"""Kinds that a ticket may be granted as a whole before it starts; the others are decided thing by thing."""
+
+
+def blanket(kind: Kind) -> Need:
+    """Everything of one kind that one ticket does."""
+    return Need(kind=kind, subject=f"any {kind} change of this ticket", bound="*")
+
+
+def limit_need(name: str, value: int) -> Need:
+    """A limit of the policy that a ticket widens."""
+    return Need(kind="size", subject=f"limits.{name} = {value}", bound=str(value))

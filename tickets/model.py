@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from tickets.documents import Strict
 from tickets.globs import normalise
+from tickets.grants import Kind
 
 ALLOWED_CONTROLS = "\n\t"
 
@@ -128,7 +129,7 @@ class TicketBody(Strict):
     smoke: Smoke | None = None
     cost: Cost | None = None
     budget: Budget | None = None
-    requires: tuple[FilledLine, ...] = ()
+    requires: tuple[Kind, ...] = ()
     """Kinds of grant that this ticket needs from a person."""
     report_fields: tuple[FilledLine, ...] = ()
     objective: FilledLine

@@ -11,10 +11,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, String
 from tickets.documents import Strict, read_toml, validate
 from tickets.errors import FileError
 from tickets.globs import normalise
+from tickets.grants import limit_need
 from tickets.model import Argv, FilledLine, Glob, Seconds, TicketLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from tickets.grants import Grant
+    from tickets.model import Ticket
 
 POLICY_FILE = "orchestrate.toml"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -125,6 +129,14 @@ class Limits(Strict):
         """Apply what the ticket tightens; widening needs a grant and is not applied here."""
         asked = ticket.model_dump(exclude_none=True)
         return self.model_copy(update={name: min(value, getattr(self, name)) for name, value in asked.items()})
+
+    def permitted(self, ticket: Ticket, grants: Iterable[Grant]) -> Limits:
+        """Apply what the ticket tightens, and what a person permitted it to widen."""
+        known = {grant.identity for grant in grants if grant.in_force()}
+        limits = self.tightened(ticket.limits)
+        widened = self.widened_by(ticket.limits).items()
+        granted = {name: value for name, value in widened if limit_need(name, value).identity(ticket.sha256) in known}
+        return limits.model_copy(update=granted)
 
     def widened_by(self, ticket: TicketLimits) -> dict[str, int]:
         asked = ticket.model_dump(exclude_none=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gates.protocol import Call, Case, Gate
 from gates.verdict import Finding, Verdict, judged
 from tickets.globs import matches
+from tickets.grants import Need
 from tickets.policy import POLICY_FILE
 
 if TYPE_CHECKING:
@@ -37,8 +38,16 @@ def verify(case: Case) -> Verdict:
         for path in change.paths:
             if denied := matches(path, globs):
                 message = f"{path} is protected by the policy ({denied})"
+                need = Need(kind="scope", subject=f"{path} (protected)", bound=change.kind)
                 found.append(
-                    Finding(rule="denylist.protected", path=path, message=message, limit=denied, actual=change.kind)
+                    Finding(
+                        rule="denylist.protected",
+                        path=path,
+                        message=message,
+                        limit=denied,
+                        actual=change.kind,
+                        need=need,
+                    )
                 )
     return judged(found, otherwise="nothing protected was touched")
 

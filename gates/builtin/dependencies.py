@@ -7,15 +7,16 @@ packages installed while a command runs (the gates' environments have no network
 from __future__ import annotations
 
 import posixpath
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from gates import manifests
+from gates import manifests, shell
+from gates.installing import installation
 from gates.lockfiles import BY_NAME
 from gates.manifests import UnreadableError
 from gates.protocol import Call, Case, Gate
 from gates.requirements import included
-from gates.verdict import Finding, Verdict, inconclusive, judged
+from gates.verdict import Finding, Verdict, judged
+from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
     from tickets.policy import Policy
     from worktrees.changes import Change
 
-GRANT = "dependency"
-_INSTALLS = re.compile(
-    r"\b(?:(?:pip3?|pipx|conda|mamba|gem)\s+install|(?:uv|poetry|pdm|yarn|pnpm|cargo|hatch)\s+(?:add|remove)|uv\s+pip\s+install"
-    r"|npm\s+(?:install|i|add|uninstall)\s+[^-\s]|go\s+get)\b",
-)
+GRANT: Final = "dependency"
 
 
 def rule(ticket: Ticket, _policy: Policy) -> str:
@@ -48,8 +45,10 @@ def rule(ticket: Ticket, _policy: Policy) -> str:
 def permits(call: Call, ticket: Ticket, _policy: Policy) -> str | None:
     if GRANT in ticket.requires:
         return None
-    if call.kind == "run" and _INSTALLS.search(call.command):
-        return "dependencies are not this ticket's to change; what is installed is what there is"
+    if call.kind == "run" and (what := next(filter(None, map(installation, shell.read(call.command).steps)), "")):
+        return (
+            f"`{what}` changes dependencies, which are not this ticket's to change; what is installed is what there is"
+        )
     if call.kind == "write" and posixpath.basename(call.path) in BY_NAME:
         return f"{call.path} locks dependencies, which are not this ticket's to change"
     return None
@@ -58,8 +57,6 @@ def permits(call: Call, ticket: Ticket, _policy: Policy) -> str | None:
 def verify(case: Case) -> Verdict:
     chained = _included_files(case)
     found = [finding for change in case.change.landing for finding in _findings(case, change, chained)]
-    if found and case.ticket and GRANT in case.ticket.requires:
-        return inconclusive(f"waits for the grant `{GRANT}`: {found[0].message}", findings=found)
     return judged(found, otherwise="the same dependencies as before")
 
 
@@ -83,7 +80,12 @@ def _findings(case: Case, change: Change, chained: frozenset[str]) -> Iterator[F
         ]
         message = f"{old_path} declares dependencies and {what}"
         yield Finding(
-            rule="dependencies.manifest-gone", path=old_path, message=message, limit="as before", actual=change.kind
+            rule="dependencies.manifest-gone",
+            path=old_path,
+            message=message,
+            limit="as before",
+            actual=change.kind,
+            need=Need(kind=GRANT, subject=f"{old_path} {what}", bound=change.kind),
         )
     elif read := _reader(change.path, chained):
         yield from _compared(case, change, read)
@@ -139,6 +141,7 @@ def _difference(path: str, key: tuple[str, str], old: Declared, new: Declared) -
         message=message,
         limit=_short(was) or "not there",
         actual=_short(now) or "not there",
+        need=Need(kind=GRANT, subject=f"{path}: {name}", bound=now),
     )
 
 

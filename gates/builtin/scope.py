@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gates.protocol import Call, Case, Gate
 from gates.verdict import Finding, Verdict, judged, not_applicable
 from tickets.globs import matches
+from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,12 @@ def _findings(change: Change, scope: Scope) -> Iterator[Finding]:
         for path in change.paths:
             if reason := refusal(path, scope):
                 yield Finding(
-                    rule="scope.outside", path=path, message=reason, limit=", ".join(scope.allowed), actual=change.kind
+                    rule="scope.outside",
+                    path=path,
+                    message=reason,
+                    limit=", ".join(scope.allowed),
+                    actual=change.kind,
+                    need=Need(kind="scope", subject=path, bound=change.kind),
                 )
 
 

@@ -9,6 +9,7 @@ from gates.measures import UnparsableError, count_lines, functions, language, ra
 from gates.protocol import Case, Gate
 from gates.verdict import Finding, Verdict, judged
 from tickets.globs import matches
+from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,9 @@ def _functions_before(file: _File) -> dict[tuple[str, int], Function]:
 
 def _finding(rule_name: str, message: str, *, path: str = "", line: int = 0, **figures: int) -> Finding:
     shown = {name: str(figure) for name, figure in figures.items()}
-    return Finding(rule=f"size.{rule_name}", message=message, path=path, line=line, **shown)
+    subject = " ".join(filter(None, (rule_name, path, f"line {line}" if line else "")))
+    need = Need(kind="size", subject=subject, bound=shown["actual"]) if "actual" in shown else None
+    return Finding(rule=f"size.{rule_name}", message=message, path=path, line=line, need=need, **shown)
 
 
 GATE = Gate(name="size", judges="change", rule=rule, verify=verify)
