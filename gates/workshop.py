@@ -84,6 +84,8 @@ class Workshop:
     level: Level
     bounds: Callable[[float], Bounds] = lambda timeout_s: Bounds(timeout_s=timeout_s, disk_bytes=2 << 30)
     """Limits of one command, given its time."""
+    room: Path | None = None
+    """Folder of all trees of the harness."""
     provision: Provision | None = None
     """What a tree needs besides its commit: copied files, linked folders, set-up commands."""
     _leases: dict[str, tuple[Lease, dict[str, STAMP]]] = field(default_factory=dict)
@@ -148,6 +150,7 @@ class Workshop:
             level=self.level,
             write=(lease.folder, lease.scratch, Path(lease.environment.variables["HOME"])),
             read=(*readable, *(self.provision.links if self.provision else ())),
+            room=self.room,
         )
 
     @cached_property

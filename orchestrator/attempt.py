@@ -237,6 +237,7 @@ def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, 
             read=(*readable(workspace, environment.python), *workspace.provision.links),
             layers=(spec.layer,) if spec.layer else (),
             opening=way.opening,
+            room=workspace.worktrees,
         ),
         bounds=workspace.bounds(min(settings.dispatch.timeout_s, budget or settings.dispatch.timeout_s)),
     )

@@ -181,6 +181,14 @@ def doctor(repo: Repo = Here, json: Json = False) -> int:
     return run(repo, json=json)
 
 
+@app.command()
+def selftest(repo: Repo = Here, json: Json = False) -> int:
+    """Does every gate and sandbox refuse what it must refuse, and what is not armed here."""
+    from orchestrator.commands.testing import selftest as run
+
+    return run(repo, json=json)
+
+
 @tickets.command("list")
 def tickets_list(repo: Repo = Here, json: Json = False) -> int:
     """All tickets and their states."""

@@ -36,6 +36,7 @@ def workshop(workspace: Workspace, base: str, *, name: str, logs: Path) -> Itera
         logs=logs,
         level=workspace.level,
         bounds=workspace.bounds,
+        room=workspace.worktrees,
         provision=workspace.provision,
     )
     try:

@@ -93,6 +93,8 @@ class Confinement:
     layers: tuple[Layer, ...] = ()
     """Trees that are written copy-on-write; of level "bubblewrap" alone."""
     opening: Opening | None = None
+    room: Path | None = None
+    """Folder of all trees of one harness: a unix socket below is another tree's, not a service of the machine."""
 
     def __post_init__(self) -> None:
         relative = [str(path) for path in (*self.write, *self.read) if not path.is_absolute()]
@@ -126,7 +128,7 @@ def doors(confinement: Confinement) -> list[str]:
     """List the unix sockets that the tree could reach though they are not its own: Landlock would not stop it."""
     if landlock.abi() < landlock.ABI_SCOPE:
         return ["abstract sockets"]
-    own = [path.parent for path in confinement.write]
+    own = [*confinement.write, *([confinement.room] if confinement.room else [])]
     rows = (line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:])
     paths = {row[7] for row in rows if len(row) > 7 and int(row[3], 16) & _LISTENS and row[7].startswith("/")}  # noqa: PLR2004 - the column of the path
     return [
