@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,12 @@ from hypothesis import strategies as st
 
 from demo_project import ROOT
 from worktrees import checkout as trees
+from worktrees import overlay
 from worktrees.changes import LANDS, Change, ChangeSet, between
 from worktrees.checkout import Checkout, archive_ref, discard, write_tree
+from worktrees.confinement import trouble
 from worktrees.files import blob_id, walk
+from worktrees.snapshots import snapshot
 
 if TYPE_CHECKING:
     from tests.worktrees.conftest import Workbench
@@ -89,7 +93,7 @@ def link(path: str, target: str) -> Edit:
 def rename(old: str, new: str) -> Edit:
     def edit(tree: Path) -> None:
         (tree / new).parent.mkdir(parents=True, exist_ok=True)
-        (tree / old).rename(tree / new)
+        shutil.move(tree / old, tree / new)  # a layer cannot rename a folder of the tree below it; tools copy then
 
     return edit
 
@@ -247,6 +251,75 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
     "a closed folder": (both(put("c/x.txt"), lambda tree: (tree / "c").chmod(0)), {"c/x.txt": "added"}),
     "a folder that may not be entered": (lambda tree: (tree / "d").chmod(0o400), {}),
 }
+
+
+def layered(bench: Workbench, written: Checkout) -> Checkout:
+    """An attempt on the same start whose tree is a layer above a snapshot."""
+    repository = bench.repository
+    below = snapshot(repository, repository.tree(written.start), written.path.parent)
+    plain = bench.spec(ticket="T-0002")
+    made = replace(plain, snapshot=str(below))
+    trees.make(repository, made)
+    return made
+
+
+def inside(spec: Checkout, edit: Edit) -> int:
+    """Let a process of its own see the layer and edit there; its exit code."""
+    layer = spec.layer
+    assert layer is not None
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            overlay.enter([[str(layer.lower), str(layer.upper), str(layer.work), str(layer.at)]])
+            edit(spec.path)
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_layer_gives_the_same_change_set_as_a_tree_that_is_written_out(
+    bench: Workbench, spec: Checkout, kinds: Kinds, edit: str
+) -> None:
+    act, expected = EDITS[edit]
+    act(spec.path)
+    made = layered(bench, spec)
+    assert inside(made, act) == 0
+    one, other = bench.capture(spec), bench.capture(made)
+    assert kinds(other) == kinds(one) == expected
+    assert other.tree == one.tree
+    assert bench.archived(made) == bench.archived(spec)
+    assert list(made.path.iterdir()) == []  # nobody but its own processes ever saw it
+    discard(bench.repository, made)
+    assert not made.written.parent.exists()
+
+
+@pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+def test_a_layer_above_what_an_attempt_left_is_measured_against_the_base(
+    bench: Workbench, spec: Checkout, kinds: Kinds
+) -> None:
+    both(put("a.txt", "one\nTWO\n"), put("new.txt"), drop("d/x.txt"))(spec.path)
+    left = bench.capture(spec)
+    again = replace(bench.spec(start=left.commit, ticket="T-0002"), base=spec.base)
+    below = snapshot(bench.repository, left.tree, spec.path.parent)
+    again = replace(again, snapshot=str(below))
+    trees.make(bench.repository, again)
+    assert inside(again, both(put("a.txt", "one\ntwo\n"), put("d/y.txt", "z\n"))) == 0
+    assert kinds(bench.capture(again)) == {"new.txt": "added", "d/x.txt": "deleted", "d/y.txt": "modified"}
+
+
+@pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+def test_a_snapshot_is_written_once_and_stays_as_it_is(bench: Workbench, spec: Checkout) -> None:
+    tree = bench.repository.tree(spec.base)
+    place = snapshot(bench.repository, tree, spec.path.parent)
+    before = {found.path: found.stamp for found in walk(place)}
+    made = layered(bench, spec)
+    assert inside(made, both(put("a.txt", "x"), drop("d"))) == 0
+    assert snapshot(bench.repository, tree, spec.path.parent) == place
+    assert {found.path: found.stamp for found in walk(place)} == before
 
 
 @pytest.mark.parametrize("edit", EDITS)
