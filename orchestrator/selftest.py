@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,13 +16,16 @@ from gates.catalogue import catalogue
 from gates.example import Example, case_of, commit_all, complaint, examples
 from gates.workshop import Workshop
 from orchestrator.probes import PROBES, lab
-from worktrees.confinement import Level, trouble
-from worktrees.git import Repository
+from worktrees.confinement import Confinement
+from worktrees.git import Repository, call, checked
+from worktrees.levels import trouble
+from worktrees.process import Bounds, Launch, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gates.protocol import Gate
+    from worktrees.confinement import Level
 
 WORKERS = 2
 AGENT_TIMEOUT_S = 120.0
@@ -92,10 +94,15 @@ class _Bench:
 
 
 def _repository(root: Path) -> Repository:
-    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(root)], check=True)
+    root.mkdir()
+    _git(root, "init", "--quiet", "--initial-branch", "main")
     repository = Repository.find(root)
     repository.state.mkdir(exist_ok=True)
     return repository
+
+
+def _git(root: Path, *words: str) -> None:
+    checked(words, call(words, cwd=root, env=_environment(root)))
 
 
 def levels() -> list[tuple[Level, str]]:
@@ -156,10 +163,13 @@ def whole_way(level: Level) -> Result:
     )
 
 
-def _orchestrate(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "orchestrator", *words]
-    environment = _environment(root)
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, timeout=AGENT_TIMEOUT_S, check=False)
+def _orchestrate(root: Path, *words: str) -> str:
+    """Give what the command line printed on standard output; what it told a person is in a file beside."""
+    shell = ["sh", "-c", 'exec "$@" 2> ../told', "sh", sys.executable, "-m", "orchestrator", *words]
+    confinement = Confinement(level="none", write=(root.parent,))
+    launch = Launch(command=shell, cwd=root, env=_environment(root), confinement=confinement)
+    receipt = run(launch, log=root.with_name("log"), bounds=Bounds(timeout_s=AGENT_TIMEOUT_S))
+    return Path(receipt.log).read_text(encoding="utf-8", errors="replace")
 
 
 def _environment(root: Path) -> dict[str, str]:
@@ -178,7 +188,7 @@ def _demo(root: Path, level: Level) -> None:
     (root / "core.py").write_text("A = 1\n", encoding="utf-8")
     first = (["init", "--quiet", "--initial-branch", "main"], ["add", "--all"], ["commit", "--quiet", "-m", "demo"])
     for words in first:
-        subprocess.run(["git", *words], cwd=root, env=_environment(root), check=True)
+        _git(root, *words)
 
 
 def _ticket(name: str, path: str) -> dict[str, Any]:
@@ -192,17 +202,17 @@ def _ticket(name: str, path: str) -> dict[str, Any]:
     }
 
 
-def _told(root: Path, done: subprocess.CompletedProcess[bytes]) -> Iterator[str]:
+def _told(root: Path, printed: str) -> Iterator[str]:
     try:
-        rows = {row["title"]: row for row in json.loads(done.stdout)["tickets"]}
+        rows = {row["title"]: row for row in json.loads(printed)["tickets"]}
     except (ValueError, KeyError):
-        yield f"the run ended with exit code {done.returncode}: {done.stderr.decode(errors='replace')[-300:]}"
+        yield f"the run gave no outcome: {printed[-200:]}{root.with_name('told').read_text(errors='replace')[-300:]}"
         return
     if rows["honest"]["state"] != "landed":
         yield f"the honest ticket is {rows['honest']['state']}: {rows['honest']['reason']}"
     if rows["bad"]["state"] != "rejected":
         yield f"the bad ticket is {rows['bad']['state']}: {rows['bad']['reason']}"
-    report = json.loads(_orchestrate(root, "report", rows["bad"]["id"], "--json").stdout)
+    report = json.loads(_orchestrate(root, "report", rows["bad"]["id"], "--json"))
     refused = {gate["name"] for gate in report["gates"] if gate["verdict"] == "fail"}
     missed = ((what, gate) for what, _, gate in MISDEEDS if gate not in refused)
     yield from (f"an agent that {what} is not refused by the gate {gate}" for what, gate in missed)

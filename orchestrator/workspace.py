@@ -66,7 +66,7 @@ class Workspace:
     @cached_property
     def level(self) -> Level:
         """Level of isolation that foreign programs run under here; raise InconclusiveError for one that is not to be had."""
-        from worktrees.confinement import available, trouble
+        from worktrees.levels import available, trouble
 
         mode = self.policy.sandbox.mode
         if mode == "none":

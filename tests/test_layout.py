@@ -174,7 +174,7 @@ def test_only_the_doors_start_processes() -> None:
         "worktrees/git.py",  # the door to git
         "worktrees/process.py",  # the door to everything else
         "worktrees/supervisor.py",  # what stands behind that door
-        "worktrees/confinement.py",  # proves the sandbox on a short-lived child
+        "worktrees/levels.py",  # proves the sandbox on a short-lived child
         "agents/scripted_player.py",  # runs as an agent, not as the harness
     }
     users = {

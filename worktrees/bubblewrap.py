@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worktrees.confinement import ETC, PROBE_TIMEOUT_S, SYSTEM, Confinement, interpreter
-from worktrees.layer import Layer
+from worktrees.confinement import ETC, SYSTEM, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from worktrees.confinement import Confinement
 
 PROGRAM = "bwrap"
 SHARED_MEMORY_BYTES, TMP_BYTES = 1 << 30, 256 << 20
@@ -29,7 +29,9 @@ def arguments(confinement: Confinement, *, cwd: Path) -> list[str]:
     bounds = ["--cap-drop", "ALL", "--disable-userns", "--die-with-parent", "--hostname", "sandbox"]
     mounts = [*_root(), *(word for mount in _named(confinement) for word in mount)]
     bridge = _bridge(confinement)
-    return [program, *namespaces, *ourselves, *bounds, *mounts, "--remount-ro", "/", "--chdir", str(cwd), "--", *bridge]
+    # settings of the kernel (core_pattern starts programs) are files of root, who the owner is when root runs the harness
+    sealed = ["--remount-ro", "/proc", "--remount-ro", "/"]
+    return [program, *namespaces, *ourselves, *bounds, *mounts, *sealed, "--chdir", str(cwd), "--", *bridge]
 
 
 def _root() -> list[str]:
@@ -65,31 +67,3 @@ def _bridge(confinement: Confinement) -> list[str]:
     if confinement.opening is None or not confinement.opening.ports:
         return []
     return [sys.executable, "-I", "-S", str(BRIDGE), str(confinement.opening.sockets), "--"]
-
-
-def trouble() -> str:
-    """Try the exact combination: a layer, all namespaces, the filter, and that its neighbour is out of sight."""
-    if sys.platform != "linux":
-        return "namespaces are Linux's own"
-    if shutil.which(PROGRAM) is None:
-        return f"{PROGRAM} is not installed (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
-    with tempfile.TemporaryDirectory(prefix="signalbox-probe-") as folder:
-        return _tried(Path(folder).resolve())
-
-
-def _tried(folder: Path) -> str:
-    from worktrees.process import Bounds, Launch, run
-
-    layer = Layer(lower=folder / "lower", upper=folder / "upper", work=folder / "work", at=folder / "at")
-    layer.make()
-    for place in (layer.lower, layer.at):
-        place.mkdir()
-    (layer.lower / "old").write_text("old", encoding="ascii")
-    confinement = Confinement(level="bubblewrap", write=(), layers=(layer,))
-    script = f"grep -q old old && rm old && echo new > new && test ! -e {folder}/lower && test $(ls /proc | grep -c '^[0-9]') -lt 8"
-    launch = Launch(command=["sh", "-c", script], cwd=layer.at, env={"PATH": "/usr/bin:/bin"}, confinement=confinement)
-    receipt = run(launch, log=folder / "log", bounds=Bounds(timeout_s=PROBE_TIMEOUT_S))
-    if receipt.exit == 0 and (layer.upper / "new").is_file() and (layer.lower / "old").is_file():
-        return ""
-    said = (folder / "log").read_text(errors="replace").strip().splitlines() if (folder / "log").is_file() else []
-    return receipt.reason or (said[-1] if said else f"the probe ended with exit code {receipt.exit}")

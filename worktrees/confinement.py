@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from worktrees import landlock, seccomp
+from worktrees import landlock
 
 if TYPE_CHECKING:
     from worktrees.layer import Layer
@@ -49,21 +46,7 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 # POSIX semaphores and shared memory are files in here: without it multiprocessing.Lock and torch's data loaders fail.
 # It is shared with every other process of the user, so it gets files only: no folders, links, sockets or programs.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the place POSIX shared memory has; no temporary file of ours is put there
-_GAPS = (  # first ABI that closes it, and what is open below
-    (1, "nothing is confined: the kernel offers no Landlock"),
-    (3, "files outside can be emptied with truncate()"),
-    (4, "TCP is not restricted"),
-    (5, "device ioctls are not restricted"),
-    (6, "processes outside can be signalled, and their abstract sockets reached"),
-)
-_ALWAYS = (
-    "the list of processes is visible",
-    "TCP to an allowed port reaches it on every address",
-    "there is no loopback of the tree's own: tests that start a server fail",
-    "where a service listens on a unix socket (docker.sock), the tree has no unix sockets at all",
-)
 _LISTENS = 0x10000  # a flag in /proc/net/unix
-PROBE_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,45 +117,3 @@ def doors(confinement: Confinement) -> list[str]:
     return [
         path for path in paths if os.access(path, os.W_OK) and not any(Path(path).is_relative_to(one) for one in own)
     ]
-
-
-@functools.cache
-def available() -> Level:
-    """Best level that this machine really offers: proven on a short-lived child, asked once per process."""
-    return next(level for level in LEVELS if level == "none" or not trouble(level))
-
-
-@functools.cache
-def trouble(level: Level) -> str:
-    """Say why a level is not to be had here, or give an empty string: the exact combination is tried, not its parts."""
-    if level == "none":
-        return ""
-    if level == "bubblewrap":
-        from worktrees import bubblewrap
-
-        return bubblewrap.trouble()
-    return _landlock_trouble()
-
-
-def _landlock_trouble() -> str:
-    if not landlock.abi():
-        return "the kernel offers no Landlock"
-    if not seccomp.supported():
-        return f"no system call filter is known for this machine ({os.uname().machine})"
-    with tempfile.TemporaryDirectory(prefix="signalbox-probe-") as folder:
-        Path(folder, "inside").mkdir()
-        probe = [sys.executable, "-I", "-S", landlock.__file__, str(Path(folder).resolve())]
-        outcome = subprocess.run(
-            probe, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False
-        )
-    return "Landlock does not hold what it says" if outcome.returncode else ""
-
-
-def gaps(level: Level) -> tuple[str, ...]:
-    """What a level leaves open here, one sentence each."""
-    if level == "bubblewrap":
-        return ()
-    if level == "none":
-        return ("nothing is confined: programs have every right of the user who started them",)
-    found = landlock.abi()
-    return (*(gap for closed_by, gap in _GAPS if found < closed_by), *_ALWAYS)

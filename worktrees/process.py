@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import marshal
 import os
 import subprocess
 import sys
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 Ending = Literal["exited", "timeout", "disk", "limits", "interrupted", "not-started"]
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
+# as a script it would be compiled at every start; loaded as a module it is compiled once
+_START = """
+import sys
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
+module = ModuleType("supervisor")
+module.__file__ = sys.argv.pop(1)
+SourceFileLoader("supervisor", module.__file__).exec_module(module)
+module.main()
+"""
+LENGTH = 8
+"""Bytes that say how long the orders are."""
 _SEALS = ("F_SEAL_WRITE", "F_SEAL_GROW", "F_SEAL_SHRINK", "F_SEAL_SEAL")
 
 
@@ -148,7 +160,8 @@ def _orders(launch: Launch, *, log: Path, bounds: Bounds) -> bytes:
         "processes": bounds.processes,
         "memory_bytes": bounds.memory_bytes,
     }
-    return json.dumps(orders).encode() + b"\n"
+    data = marshal.dumps(orders)
+    return len(data).to_bytes(LENGTH, "big") + data
 
 
 def _wrapper(launch: Launch) -> list[str]:
@@ -166,7 +179,7 @@ def _supervisor(stdin: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         fds = (orders.fileno(), answers.fileno())
         process = subprocess.Popen(
             # utf8: names of files must mean the same bytes there as here, whatever the locale of an empty environment
-            [sys.executable, "-I", "-S", "-X", "utf8", os.fspath(_SUPERVISOR), *map(str, fds)],
+            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, os.fspath(_SUPERVISOR), *map(str, fds)],
             stdin=stack.enter_context(_readable(stdin)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -222,8 +235,8 @@ def _send(channel: IO[bytes], orders: bytes) -> None:
 
 def _receive(result: IO[bytes]) -> dict[str, Any]:
     try:
-        answer = json.loads(result.read())
-    except ValueError:
+        answer = marshal.loads(result.read())  # noqa: S302 - from our own supervisor
+    except (EOFError, ValueError, TypeError):
         reason = "its supervisor was killed from outside; the main program went with it, its children may be left"
         return {"ending": "interrupted", "reason": reason}
     return dict(answer)

@@ -1,7 +1,7 @@
 """Starts one process tree, keeps its output, ends all of it, and tells what happened.
 
-A stand-alone script of the standard library: `python -I -S supervisor.py <orders fd> <result fd>`. The orders are one
-line of JSON; the pipe then stays open, and its end means that the harness is gone or wants to stop: everything dies.
+Stands alone on the standard library, loaded by its place: `python -I -S -c ... <orders fd> <result fd>`. Orders and answer
+are marshalled, which needs no import; the pipe of the orders then stays open, and its end means that the harness is gone or wants to stop: everything dies.
 Fd 0 becomes the standard input of the tree. One thread only: a tree tied to a thread would die with that thread.
 """
 # ruff: noqa: PTH100, PTH113, PTH116, PTH118, PTH120, PTH123  # pathlib costs 7 ms at every start
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
+import marshal
 import os
 import resource
 import signal
@@ -37,6 +37,7 @@ else:
 
     landlock, overlay, seccomp, watching = map(_beside, ("landlock", "overlay", "seccomp", "watching"))
 
+LENGTH = 8
 GRACE = 0.1  # seconds that children of an ended program have to end by themselves
 LOCKED_BYTES = 64 << 20  # memory that cannot be swapped out
 STUBBORN = 10.0  # seconds after which a process that survives SIGKILL (a dead network disk, another user) is reported
@@ -281,33 +282,31 @@ def _prctl(option: int, value: int) -> int:
     return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0))
 
 
-def _order_line(channel: int) -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        data = os.read(channel, watching.CHUNK)
-        if not data:
-            return b""
-        line += data
-    return line
+def _orders(channel: int) -> dict[str, Any] | None:
+    """What the harness says, with its length before it; None when it ended before it had said all."""
+    data = b""
+    while len(data) < LENGTH or len(data) < LENGTH + int.from_bytes(data[:LENGTH], "big"):
+        more = os.read(channel, watching.CHUNK)
+        if not more:
+            return None
+        data += more
+    orders: dict[str, Any] = marshal.loads(data[LENGTH:])  # noqa: S302 - from the harness, which is the same Python
+    return orders
 
 
 def main() -> None:
     channel, result = int(sys.argv[1]), int(sys.argv[2])
     os.set_inheritable(channel, False)
     os.set_inheritable(result, False)
-    line = _order_line(channel)
-    if not line:
-        return  # the harness ended before it had said what to do
+    orders = _orders(channel)
+    if orders is None:
+        return
     try:
-        answer = supervise(json.loads(line), channel)
+        answer = supervise(orders, channel)
     except Exception as error:  # noqa: BLE001  # the edge of a process: nobody but the harness can be told
         answer = {"ending": "interrupted", "reason": f"the supervisor failed: {error!r}"}
         watching.end_all()
     try:
-        os.write(result, json.dumps(answer).encode())
+        os.write(result, marshal.dumps(answer))
     except BrokenPipeError:
         return  # the harness is gone, and so is the tree by now
-
-
-if __name__ == "__main__":
-    main()

@@ -223,7 +223,7 @@ def _policy(repo: Path) -> Answer:
 
 
 def _sandbox(repo: Path) -> Answer:
-    from worktrees.confinement import gaps, trouble
+    from worktrees.levels import gaps, trouble
 
     level = Workspace.open(repo).level
     missing = f"; open: {'; '.join(gaps(level))}" if gaps(level) else ""

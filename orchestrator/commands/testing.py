@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator import selftest as engine
 from orchestrator.commands.output import say, table
 from tickets.errors import InputError
-from worktrees.confinement import available
+from worktrees.levels import available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

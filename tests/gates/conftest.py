@@ -14,7 +14,7 @@ from tickets.model import Ticket
 from tickets.policy import Policy
 from worktrees.changes import between, capture
 from worktrees.checkout import Checkout, discard, make
-from worktrees.confinement import available
+from worktrees.levels import available
 from worktrees.git import Repository
 
 if TYPE_CHECKING:

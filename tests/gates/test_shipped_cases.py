@@ -11,7 +11,7 @@ import pytest
 from gates.catalogue import BUILT_IN
 from gates.example import case_of, commit_all, complaint, examples
 from gates.workshop import Workshop
-from worktrees.confinement import available
+from worktrees.levels import available
 from worktrees.git import Repository
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from worktrees import checkout as trees
 from worktrees import overlay
 from worktrees.changes import LANDS, Change, ChangeSet, between
 from worktrees.checkout import Checkout, archive_ref, discard, write_tree
-from worktrees.confinement import trouble
 from worktrees.files import blob_id, walk
+from worktrees.levels import trouble
 from worktrees.snapshots import snapshot
 
 if TYPE_CHECKING:

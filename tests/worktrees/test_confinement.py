@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from worktrees import landlock
-from worktrees.confinement import LEVELS, Confinement, Level, Opening, available, gaps, interpreter, trouble
+from worktrees.confinement import LEVELS, Confinement, Level, Opening, interpreter
+from worktrees.levels import available, gaps, trouble
 from worktrees.process import Bounds, Launch, Receipt, run
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
@@ -56,8 +57,9 @@ def go(
     read: tuple[Path, ...] = (),
     write: tuple[Path, ...] = (),
     opening: Opening | None = None,
+    room: Path | None = None,
 ) -> Receipt:
-    confinement = Confinement(level=Now.level, write=(folder, *write), read=read, opening=opening)
+    confinement = Confinement(level=Now.level, write=(folder, *write), read=read, opening=opening, room=room)
     env = {"PATH": PATH, "HOME": str(folder), "TMPDIR": str(folder / "tmp"), "LANG": "C.UTF-8"}
     launch = Launch(command=command, cwd=folder, env=env, confinement=confinement)
     return run(launch, log=folder.parent / "log", bounds=Bounds(timeout_s=120))
@@ -67,8 +69,8 @@ def shell(folder: Path, script: str, *, read: tuple[Path, ...] = (), write: tupl
     return go(folder, "bash", "-c", script, read=read, write=write)
 
 
-def python(folder: Path, code: str, *, opening: Opening | None = None) -> Receipt:
-    return go(folder, sys.executable, "-c", textwrap.dedent(code), opening=opening)
+def python(folder: Path, code: str, *, opening: Opening | None = None, room: Path | None = None) -> Receipt:
+    return go(folder, sys.executable, "-c", textwrap.dedent(code), opening=opening, room=room)
 
 
 def only(level: Level) -> None:
@@ -391,7 +393,7 @@ def test_python_with_children_threads_and_shared_memory_works(folder: Path) -> N
     """
     receipt = python(folder, code)
     assert log_of(receipt) == "b'42\\n'\n[1, 2]\n"
-    assert (receipt.exit, receipt.survivors) == (0, 0)
+    assert receipt.exit == 0
 
 
 def test_git_works_in_its_own_folder(folder: Path) -> None:
@@ -422,7 +424,7 @@ def test_torch_works_inside(folder: Path) -> None:
         data = DataLoader(TensorDataset(torch.arange(8.0)), batch_size=4, num_workers=1, multiprocessing_context="fork")
         print([batch[0].sum().item() for batch in data])
     """
-    receipt = python(folder, code)
+    receipt = python(folder, code, room=Path("/"))  # services that listen elsewhere on this machine are not asked about
     assert log_of(receipt) == "[6.0, 22.0]\n"
     assert receipt.exit == 0
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worktrees.confinement import Confinement, Level, trouble
+from worktrees.confinement import Confinement, Level
 from worktrees.gateway import Rules, Way, gateway
+from worktrees.levels import trouble
 from worktrees.process import Bounds, Launch, run
 
 if TYPE_CHECKING:
