@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tickets.model import Ticket
 
 SHOWN_PATHS = 400
+SHOWN_DIFF = 200_000
+"""Characters of a diff that stand in an auditor's brief; the whole lies beside it."""
+NOT_FOR_TICKETS = frozenset({"lead", "auditor"})
+"""Roles whose text is not about carrying out a ticket: `for_lead` and `for_auditor` brief them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +55,37 @@ def roles() -> list[str]:
 
 def for_ticket(ticket: Ticket, *, rules: Sequence[Rule], evidence: str = "") -> str:
     """Render the brief of an attempt. Every role is played by the executor's text until it has one of its own."""
-    role = (
-        ticket.role if ticket.role in roles() and ticket.role != "lead" else "executor"
-    )  # a lead is briefed by `for_lead`
+    role = ticket.role if ticket.role in roles() and ticket.role not in NOT_FOR_TICKETS else "executor"
     return render(role, ticket=ticket, rules=[rule for rule in rules if rule.text], evidence=evidence)
 
 
 def for_lead(request: str, facts: Facts) -> str:
     shown = facts.paths[:SHOWN_PATHS]
     return render("lead", request=request, facts=facts, paths=shown, left_out=len(facts.paths) - len(shown))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an auditor is shown of a change, and what the first phase found, as JSON, when this is the second."""
+
+    diff: str
+    most: int
+    """Findings that it may answer with."""
+    findings: str = ""
+
+
+def for_auditor(ticket: Ticket, change: Change, *, rules: Sequence[Rule]) -> str:
+    """Render the brief of one phase of an audit. What the executor said of its work is not in it."""
+    runs = re.findall("`+", change.diff + change.findings)
+    fence = "`" * max(3, *(len(run) + 1 for run in runs), 3)  # so that nothing in the texts can end its block
+    return render(
+        "auditor",
+        ticket=ticket,
+        rules=[rule for rule in rules if rule.text],
+        phase=2 if change.findings else 1,
+        diff=change.diff[:SHOWN_DIFF].rstrip("\n"),
+        left_out=len(change.diff) > SHOWN_DIFF,
+        findings=change.findings,
+        fence=fence,
+        most=change.most,
+    )

@@ -5,7 +5,26 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import entry_points
 
-from gates.builtin import acceptance, checks, denylist, dependencies, origin, report, scope, size, smoke, tests, vcs
+from gates.builtin import (
+    acceptance,
+    audit,
+    checks,
+    denylist,
+    dependencies,
+    interfaces,
+    logging,
+    origin,
+    report,
+    reproducibility,
+    scope,
+    secrets,
+    size,
+    smoke,
+    structure,
+    tamper,
+    tests,
+    vcs,
+)
 from gates.protocol import Gate
 from tickets.errors import InputError
 
@@ -16,13 +35,20 @@ BUILT_IN: dict[str, Gate] = {
         denylist,
         vcs,
         size,
+        structure,
+        interfaces,
         dependencies,
+        secrets,
+        tamper,
+        reproducibility,
+        logging,
         origin,
         checks,
         tests,
         acceptance,
         smoke,
-        report,  # last: it holds the agent's claims against what the others measured
+        report,  # after all that measure: it holds the agent's claims against their receipts
+        audit,  # last: nobody pays for an audit while another gate refuses
     )
 }
 ENTRY_POINTS = "signalbox.gates"
@@ -32,7 +58,7 @@ ENTRY_POINTS = "signalbox.gates"
 def catalogue() -> dict[str, Gate]:
     """Give the built-in gates and those of installed packages, in the order in which they run."""
     gates = dict(BUILT_IN)
-    last = gates.pop("report")
+    last = {name: gates.pop(name) for name in ("report", "audit")}
     for point in entry_points(group=ENTRY_POINTS):
         gate = point.load()
         if not isinstance(gate, Gate):
@@ -44,4 +70,4 @@ def catalogue() -> dict[str, Gate]:
                 f"entry point {point.name} of {ENTRY_POINTS} takes the name of the built-in gate {gate.name}"
             )
         gates[gate.name] = gate
-    return {**gates, "report": last}
+    return {**gates, **last}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from pathlib import Path
 
     from gates.verdict import Verdict
@@ -40,6 +39,8 @@ class Call:
     """For write and read: relative to the tree's root."""
     command: str = ""
     """For run: the command line."""
+    cwd: str = ""
+    """Working folder of the agent, absolute or relative to the tree's root, which it is where nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class Case:
     @cached_property
     def limits(self) -> Limits:
         """Limits in force: the policy's, tightened by the ticket."""
-        return self.policy.limits.tightened(self.ticket.limits) if self.ticket else self.policy.limits
+        return self.policy.limits.permitted(self.ticket, self.grants) if self.ticket else self.policy.limits
 
     def read_base(self, path: str) -> str | None:
         """Give a text file as it is at the base, or None."""
@@ -135,5 +136,15 @@ def key(gate: Gate, case: Case) -> str:
     parts.append(case.repository.tree(case.change.base) if gate.judges == "tree" else case.change.base)
     if gate.judges == "change":
         # what the agent said, and what was measured before it, belong to the question as well
+        parts += sorted(grant.identity for grant in case.grants if grant.in_force())
         parts += [repr(x) for x in (case.change.changes, case.report, case.evidence, case.attempt, case.known_receipts)]
+        parts += [repr(case.spent), repr(case.audit), _digest(case.transcript)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _digest(file: Path | None) -> str:
+    """Name the content of a file that a gate reads; an absent one has a name, too."""
+    if file is None or not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gates import junit, pytest_command
+from gates import canaries, junit, pytest_command
+from gates.canaries import Canaries, ForgedError, NoWitnessError, Testimony
 from gates.commands import blocked, not_judged
 from gates.junit import Result
 from gates.verdict import GateReceipt
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gates.workshop import Lease, Ran
 
 REPORT_BYTES = 64 << 20
+VERSION = "2"
+"""Of what is kept of a run: raise it when runs are judged differently."""
 _RED = frozenset({"failed", "error", "collection"})
 
 
@@ -35,6 +38,10 @@ class NotJudgedError(Exception):
         self.receipts = receipts
 
 
+class ForgedRunError(NotJudgedError):
+    """The suite says what is not so, and how that showed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suite:
     """What became of every test that one run has seen."""
@@ -42,6 +49,8 @@ class Suite:
     results: tuple[Result, ...]
     exit: int
     receipt: GateReceipt
+    odd: tuple[str, ...] = ()
+    """Functions of the runner that were replaced, and files of the tree that became a part of it."""
 
     @property
     def states(self) -> dict[str, str]:
@@ -53,7 +62,8 @@ class Suite:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Suite:
         results = tuple(Result(**result) for result in data["results"])
-        return cls(results=results, exit=data["exit"], receipt=GateReceipt(**data["receipt"]))
+        receipt = GateReceipt(**data["receipt"])
+        return cls(results=results, exit=data["exit"], receipt=receipt, odd=tuple(data["odd"]))
 
 
 def of_change(case: Case) -> Suite:
@@ -71,12 +81,22 @@ def ids_at_base(case: Case) -> frozenset[str]:
         return frozenset(known.states)
     if not pytest_command.is_pytest(command):
         return frozenset(_whole(case, base, command).states)
-    key = _key("collected", case, base, command)
+    return frozenset(_collected(case)["ids"])
+
+
+def odd_at_base(case: Case) -> frozenset[str]:
+    """Give what is odd of the runner at the base already."""
+    known = _known(case, case.change.base, case.policy.tests.run)
+    return frozenset(known.odd if known else ()) | frozenset(_collected(case)["odd"])
+
+
+def _collected(case: Case) -> dict[str, Any]:
+    key = _key("collected", case, case.change.base, case.policy.tests.run)
     if stored := case.store.get(key):
-        return frozenset(stored["ids"])
-    ids = _collect(case, base)
-    case.store.put(key, {"ids": sorted(ids)})
-    return ids
+        return stored
+    found = _collect(case, case.change.base)
+    case.store.put(key, found)
+    return found
 
 
 def states_at_base(case: Case, ids: Iterable[str]) -> dict[str, str]:
@@ -100,7 +120,7 @@ def _paths(case: Case, commit: str) -> frozenset[str]:
 
 
 def _key(what: str, case: Case, commit: str, command: Sequence[str]) -> str:
-    parts = [case.repository.tree(commit), *command, case.policy.tests.junit, case.workshop.environment_sha256]
+    parts = [VERSION, case.repository.tree(commit), *command, case.policy.tests.junit, case.workshop.environment_sha256]
     return f"tests:{what}:{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}"
 
 
@@ -129,17 +149,56 @@ def _run_pytest(case: Case, commit: str, command: Sequence[str]) -> Suite:
 
 
 def _pytest(case: Case, commit: str, command: Callable[[str], Sequence[str]]) -> Suite:
+    paths = _paths(case, commit)
     with case.workshop.lease(commit) as lease:
-        report = _fresh_report(lease)
-        ran = lease.run(command(str(report)), timeout_s=case.policy.tests.timeout_s)
+        report, own = _fresh_report(lease), canaries.plant(lease, paths)
+        wanted = (*command(str(report)), *own.arguments)
+        extra = own.environment(lease.environment.variables)
+        ran = lease.run(wanted, timeout_s=case.policy.tests.timeout_s, extra=extra)
         _require_end(ran)
-        if ran.receipt.exit == pytest_command.NONE_COLLECTED:
-            return Suite(results=(), exit=pytest_command.NONE_COLLECTED, receipt=ran.shown)
-        known = {pytest_command.COLLECTED, pytest_command.FAILED, pytest_command.INTERRUPTED}
-        if ran.receipt.exit not in known:
-            raise NotJudgedError(blocked("the test suite", ran, f"pytest ended with {ran.receipt.exit}"), ran.shown)
-        results = _read(report, ran, _paths(case, commit))
-    return _agreed(ran, results)
+        _require_known(ran)
+        results = () if ran.receipt.exit == pytest_command.NONE_COLLECTED else _read(report, ran, paths)
+        said = _heard(own, ran)
+    if not results:
+        return Suite(results=(), exit=pytest_command.NONE_COLLECTED, receipt=ran.shown, odd=said.odd)
+    return _without_own(own, ran, results, said)
+
+
+def _without_own(own: Canaries, ran: Ran, results: tuple[Result, ...], said: Testimony) -> Suite:
+    """Believe the run if the harness's own tests allow it, and leave those out of it."""
+    if not any(result.state == "collection" for result in results):  # then none ran, and it is red anyway
+        _weigh(own, ran, results, said)
+    words = tuple(word for word in ran.receipt.command if word not in own.arguments or word == "-p")
+    at = max(index for index, word in enumerate(words) if word == "-p")
+    receipt = replace(ran.shown, command=" ".join(words[:at] + words[at + 1 :]), exit=said.exit)
+    theirs = tuple(result for result in results if not own.owns(result.id))
+    suite = _agreed(replace(ran, receipt=replace(ran.receipt, exit=said.exit)), theirs)
+    return replace(suite, receipt=receipt, odd=said.odd)
+
+
+def _weigh(own: Canaries, ran: Ran, results: tuple[Result, ...], said: Testimony) -> None:
+    try:
+        canaries.weigh(own, results, said)
+    except ForgedError as error:
+        raise ForgedRunError(f"the test suite cannot be believed: {error}", ran.shown) from error
+    except NoWitnessError as error:
+        raise NotJudgedError(blocked("the test suite", ran, str(error)), ran.shown) from error
+    if ran.receipt.exit != pytest_command.FAILED:
+        reason = f"its exit code is {ran.receipt.exit}, but tests of the harness failed in it"
+        raise ForgedRunError(f"the test suite cannot be believed: {reason}", ran.shown)
+
+
+def _heard(own: Canaries, ran: Ran) -> Testimony:
+    try:
+        return canaries.hear(own)
+    except (NoWitnessError, ValueError) as error:
+        raise NotJudgedError(blocked("the test suite", ran, str(error)), ran.shown) from error
+
+
+def _require_known(ran: Ran) -> None:
+    known = {pytest_command.COLLECTED, pytest_command.FAILED, pytest_command.INTERRUPTED, pytest_command.NONE_COLLECTED}
+    if ran.receipt.exit not in known:
+        raise NotJudgedError(blocked("the test suite", ran, f"pytest ended with {ran.receipt.exit}"), ran.shown)
 
 
 def _run_other(case: Case, commit: str, command: Sequence[str]) -> Suite:
@@ -215,16 +274,20 @@ def _agreed(ran: Ran, results: tuple[Result, ...]) -> Suite:
     return Suite(results=results, exit=code, receipt=ran.shown)
 
 
-def _collect(case: Case, commit: str) -> frozenset[str]:
+def _collect(case: Case, commit: str) -> dict[str, Any]:
     paths = _paths(case, commit)
     command = pytest_command.without_missing(case.policy.tests.run, paths)
     if command is None:
-        return frozenset()
+        return {"ids": [], "odd": []}
     with case.workshop.lease(commit) as lease:
-        ran = lease.run(pytest_command.collecting(command), timeout_s=case.policy.tests.timeout_s)
-    _require_end(ran)
-    usable = {pytest_command.COLLECTED, pytest_command.INTERRUPTED, pytest_command.NONE_COLLECTED}
-    if ran.receipt.exit not in usable:
-        reason = f"collecting the tests of the base ended with {ran.receipt.exit}"
-        raise NotJudgedError(blocked("the test suite", ran, reason), ran.shown)
-    return pytest_command.collected_ids(ran.output, paths)
+        own = canaries.plant(lease, paths)
+        wanted = (*pytest_command.collecting(command), *own.arguments)
+        extra = own.environment(lease.environment.variables)
+        ran = lease.run(wanted, timeout_s=case.policy.tests.timeout_s, extra=extra)
+        _require_end(ran)
+        usable = {pytest_command.COLLECTED, pytest_command.INTERRUPTED, pytest_command.NONE_COLLECTED}
+        if ran.receipt.exit not in usable:
+            reason = f"collecting the tests of the base ended with {ran.receipt.exit}"
+            raise NotJudgedError(blocked("the test suite", ran, reason), ran.shown)
+        odd = _heard(own, ran).odd
+    return {"ids": sorted(pytest_command.collected_ids(ran.output, paths)), "odd": list(odd)}

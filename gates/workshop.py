@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gates.masking import mask
 from gates.verdict import GateReceipt
 from worktrees import files
 from worktrees.checkout import remove, write_tree
@@ -53,7 +54,8 @@ class Ran:
         )
 
     def tail(self, lines: int = 12) -> str:
-        return "\n".join(self.output.rstrip().splitlines()[-lines:])
+        """Give what a person is shown of the output: its last lines, secrets masked."""
+        return mask("\n".join(self.output.rstrip().splitlines()[-lines:]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,11 @@ class Lease:
     scratch: Path
     """Outside the tree; survives the cleaning between two commands of one lease."""
 
-    def run(self, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str] | None = None) -> Ran:
-        return self.workshop.run(self, command, timeout_s=timeout_s, extra=extra or {})
+    def run(
+        self, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str] | None = None, cwd: str = ""
+    ) -> Ran:
+        """Run a command in the tree, or in the folder `cwd` of it."""
+        return self.workshop.run(self, command, timeout_s=timeout_s, extra=extra or {}, cwd=cwd)
 
 
 @dataclass(kw_only=True)
@@ -128,14 +133,14 @@ class Workshop:
         for path in found.keys() - stamps.keys():
             (lease.folder / path).unlink(missing_ok=True)
 
-    def run(self, lease: Lease, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str]) -> Ran:
+    def run(self, lease: Lease, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str], cwd: str) -> Ran:
         """Run a command of the tree, confined to its lease, and keep its receipt."""
         with self._lock:
             self._count += 1
             log = self.logs / f"{self._count:03d}-{Path(command[0]).name}.log"
         launch = Launch(
             command=command,
-            cwd=lease.folder,
+            cwd=lease.folder / cwd,
             env={**lease.environment.variables, **extra},
             confinement=self.confinement(lease),
         )

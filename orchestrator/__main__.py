@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+if sys.argv[1:2] == ["guard"]:  # agents wait for it before every tool call: nothing else is imported
+    from orchestrator.guard import main as guard
+
+    sys.exit(guard(sys.argv[2:]))
+
 import json
 import os
 import signal
-import sys
 import time
 import traceback
 from pathlib import Path

@@ -79,7 +79,8 @@ int main(int count, char **arguments)
     if (got < 0)
         fail("the question could not be read");
     shutdown(line, SHUT_WR);
-    while (size < sizeof answer && (got = read(line, answer + size, sizeof answer - size)) > 0)
+    while (size < sizeof answer && (size == 0 || answer[size - 1] != '\n') &&
+           (got = read(line, answer + size, sizeof answer - size)) > 0)
         size += (size_t)got;
     if (size < 3 || answer[0] != '{' || answer[size - 2] != '}' || answer[size - 1] != '\n')
         fail("its answer was cut off");

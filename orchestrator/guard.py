@@ -1,8 +1,9 @@
 """The client of live permission: hands one question from standard input to the harness, prints its answer.
 
 Stand-alone and quick to start: `python -I -S guard.py [--socket PATH]`; the harness itself is not imported. Without
-`--socket` the environment variable ORCHESTRATE_GUARD names the socket. Exit 0 with the answer as JSON; on any trouble
-exit 2 with a sentence on standard error: every client takes that for a refusal, and every other exit for a yes.
+`--socket` the environment variable ORCHESTRATE_GUARD names the socket; where ORCHESTRATE_GUARD_URL is set, that is asked
+instead, for places where no unix socket may be opened. Exit 0 with the answer as JSON; on any trouble exit 2 with a
+sentence on standard error: every client takes that for a refusal, and every other exit for a yes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         _write(1, f"{_USAGE}\n\n{__doc__}".encode())
         return 0
     try:
-        _write(1, _ask(_socket_path(arguments), _question()))
+        url = "" if arguments else os.environ.get("ORCHESTRATE_GUARD_URL", "")
+        _write(1, _posted(url, _question()) if url else _ask(_socket_path(arguments), _question()))
     except (OSError, ValueError) as error:
         _write(2, f"refused, because the harness could not be asked: {error}\n".encode(errors="replace"))
         return _REFUSED
@@ -57,9 +59,35 @@ def _ask(path: str, question: bytes) -> bytes:
     line.connect(path)
     line.sendall(question)
     line.shutdown(_socket.SHUT_WR)
+    return _whole(_received(line))
+
+
+def _posted(url: str, question: bytes) -> bytes:
+    """Ask over HTTP on the loopback."""
+    scheme, _, place = url.partition("://")
+    host, _, path = place.partition("/")
+    name, _, port = host.partition(":")
+    if scheme != "http" or not port.isdigit():
+        raise ValueError("ORCHESTRATE_GUARD_URL is not of the form http://127.0.0.1:PORT/TOKEN")
+    line = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    line.settimeout(PATIENCE_S)
+    line.connect((name, int(port)))
+    head = f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {len(question)}\r\n\r\n"
+    line.sendall(head.encode() + question)
+    status, _, body = _received(line).partition(b"\r\n\r\n")
+    if not status.startswith(b"HTTP/1.1 200 "):
+        raise ValueError(f"it answered {status[:40].decode(errors='replace')!r}")
+    return _whole(body)
+
+
+def _received(line: _socket.socket) -> bytes:
     answer = b""
-    while len(answer) < LONGEST_ANSWER and (part := line.recv(_CHUNK)):
+    while len(answer) < LONGEST_ANSWER and not answer.endswith(b"}\n") and (part := line.recv(_CHUNK)):
         answer += part
+    return answer
+
+
+def _whole(answer: bytes) -> bytes:
     if not (answer.startswith(b"{") and answer.endswith(b"}\n")):
         raise ValueError("its answer was cut off")
     return answer

@@ -14,6 +14,7 @@ from gates.protocol import Case, Pass, Spent
 from gates.runner import judge as ask_all
 from gates.workshop import Workshop
 from memory.events import About
+from orchestrator.auditing import with_audit
 from worktrees.durable import write_durably
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def judge(
             transcript=_transcript(attempt),
             spent=_spent(workspace, row),
         )
-        report = reports.build(case, ask_all(case, catalogue())) | {"grants": [asdict(one) for one in case.grants]}
+        results = with_audit(workspace, row, attempt, case, ask_all(case, catalogue()))
+        report = reports.build(case, results) | {"grants": [asdict(one) for one in case.grants]}
     keep(workspace, report, about)
     return report
 

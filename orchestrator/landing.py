@@ -164,7 +164,9 @@ def _finish(workspace: Workspace, row: TicketRow, watching: list[Follower], *, o
 
 def _attach_reports(workspace: Workspace, row: TicketRow, commit: str) -> None:
     """Keep the reports of both passes as a git note on the landing commit."""
-    last = {report["pass"]: report for report in workspace.records.reports(row.id)}
+    # without the diff: the note hangs on the commit that has it
+    told = ({name: part for name, part in one.items() if name != "diff"} for one in workspace.records.reports(row.id))
+    last = {report["pass"]: report for report in told}
     text = json.dumps([last[stage] for stage in ("worktree", "integrated") if stage in last], sort_keys=True)
     identity = workspace.repository.identity().environment()
     workspace.repository.git(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from agents.protocol import Bench, Facts, PlanningTask
 from gates.builtin.denylist import protected
 from tickets.errors import FileError, InputError, Problem
 from tickets.files import read as read_ticket
-from tickets.globs import is_literal
+from tickets.globs import is_literal, matches_everything
 from tickets.lint import lint
 from tickets.model import Draft
 from tickets.plan import Plan, read_plan
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from orchestrator.workspace import Workspace
     from tickets.model import Ticket
     from tickets.policy import Policy
-    from worktrees.confinement import Level
     from worktrees.gateway import Way
     from worktrees.git import Entry
 
@@ -40,18 +41,16 @@ SYMLINK = "120000"
 def make_plan(workspace: Workspace, request: str, base: str) -> Plan:
     """Have the lead plan the request; raise InputError, with every problem, for a plan that cannot be carried out."""
     policy = workspace.policy
-    lead = driver(policy, policy.planning.lead, workspace.root)
     facts = gather(workspace, base)
-    level = workspace.level if lead.runs_foreign_code else "none"
-    with (
-        tempfile.TemporaryDirectory(dir=workspace.state, prefix="lead-") as scratch,
-        gateway(policy.sandbox.network, level=level, log=Path(scratch) / "network.log") as way,
-    ):
-        bench = _bench(workspace, Path(scratch).resolve(), base=base, lead=lead, way=way)
-        task = PlanningTask(request=request, brief=for_lead(request, facts), facts=facts, bench=bench)
-        answer = lead.plan(task)
+    with tempfile.TemporaryDirectory(dir=workspace.state, prefix="lead-") as logs:
+        desk = Desk(agent=policy.planning.lead, commit=base, logs=Path(logs), timeout_s=PLANNING_TIMEOUT_S)
+        with borrowed(workspace, desk) as (lead, bench):
+            task = PlanningTask(request=request, brief=for_lead(request, facts), facts=facts, bench=bench)
+            answer = lead.plan(task)
     name = f"the plan of {policy.planning.lead}"
-    return checked(workspace, read_plan(answer, name, max_tickets=policy.planning.max_tickets), base, name)
+    plan = read_plan(answer, name, max_tickets=policy.planning.max_tickets)
+    _require_bounds(plan, name)
+    return checked(workspace, plan, base, name)
 
 
 def read_plan_file(workspace: Workspace, file: Path, base: str) -> Plan:
@@ -96,31 +95,50 @@ def gather(workspace: Workspace, base: str) -> Facts:
     )
 
 
-def _bench(workspace: Workspace, scratch: Path, *, base: str, lead: Driver, way: Way) -> Bench:
-    """Give the lead a tree to look at; what it writes there goes nowhere."""
+# an agent that only looks and answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What an agent is given that is asked for words: a lead, an auditor."""
+
+    agent: str
+    commit: str
+    """Whose tree it may look at."""
+    logs: Path
+    timeout_s: float
+
+
+@contextmanager
+def borrowed(workspace: Workspace, wanted: Desk) -> Iterator[tuple[Driver, Bench]]:
+    """Give the agent's driver and a bench with a tree to look at; what it writes there is gone afterwards."""
+    agent = driver(workspace.policy, wanted.agent, workspace.root)
+    level = workspace.level if agent.runs_foreign_code else "none"
+    with (
+        tempfile.TemporaryDirectory(dir=workspace.state, prefix="desk-") as scratch,
+        gateway(workspace.policy.sandbox.network, level=level, log=wanted.logs / "network.log") as way,
+    ):
+        bench = _bench(workspace, Path(scratch).resolve(), wanted, way)
+        if agent.runs_foreign_code:
+            write_tree(workspace.repository, workspace.repository.tree(wanted.commit), bench.tree)
+        yield agent, replace(bench, confinement=replace(bench.confinement, level=level))
+
+
+def _bench(workspace: Workspace, scratch: Path, wanted: Desk, way: Way) -> Bench:
     tree, home, desk = scratch / "tree", scratch / "home", scratch / "desk"
     desk.mkdir()
     tree.mkdir()
-    level: Level = "none"
-    if lead.runs_foreign_code:
-        level = workspace.level
-        write_tree(workspace.repository, workspace.repository.tree(base), tree)
-    environment = build(workspace.repository, tree, base=base, home=home)
+    environment = build(workspace.repository, tree, base=wanted.commit, home=home)
     return Bench(
         tree=tree,
         home=home,
         desk=desk,
-        log=scratch / "lead.log",
-        variables=agent_variables(workspace.policy, workspace.policy.planning.lead)
-        | dict(environment.variables)
-        | dict(way.variables),
+        log=wanted.logs / f"{wanted.agent}.log",
+        variables=agent_variables(workspace.policy, wanted.agent) | dict(environment.variables) | dict(way.variables),
         confinement=Confinement(
-            level=level,
-            write=(tree, home, desk),
-            read=readable(workspace, environment.python),
-            opening=way.opening,
+            level="none", write=(tree, home, desk), read=readable(workspace, environment.python), opening=way.opening
         ),
-        bounds=workspace.bounds(PLANNING_TIMEOUT_S),
+        bounds=workspace.bounds(wanted.timeout_s),
     )
 
 
@@ -152,6 +170,23 @@ def checked(workspace: Workspace, plan: Plan, base: str, name: str) -> Plan:
     ]:
         raise FileError(*problems)
     return plan
+
+
+def _require_bounds(plan: Plan, name: str) -> None:
+    """A person may let a ticket write everywhere; a lead names what its tickets are about."""
+    wide = [
+        Problem(
+            file=f"{name}: ticket {number} ({draft.key})",
+            line=1,
+            key="scope",
+            expected=f"expected the files that the ticket is about, not {pattern!r}, which is everything",
+        )
+        for number, draft in enumerate(plan.tickets, 1)
+        for pattern in draft.scope.allowed
+        if matches_everything(pattern)
+    ]
+    if wide:
+        raise FileError(*wide)
 
 
 def _problems(workspace: Workspace, draft: Draft, entries: list[Entry], name: str) -> Iterator[Problem]:

@@ -33,6 +33,14 @@ def normalise(pattern: str) -> str:
     return "/".join([*segments, *tail])
 
 
+_ANYWHERE = ("q", "q.x/.w", "q/v/w.z")
+"""Names that nothing but a glob of everything has in common."""
+
+
+def matches_everything(pattern: str) -> bool:
+    return not is_literal(pattern) and all(matches(path, (pattern,)) for path in _ANYWHERE)
+
+
 def is_literal(pattern: str) -> bool:
     return not glob.is_magic(pattern, flags=FLAGS)
 

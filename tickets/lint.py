@@ -6,7 +6,9 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING
 
-from tickets.globs import is_literal, matches
+from tickets.globs import matches
+from tickets.model import Smoke
+from tickets.vacuous import cannot_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,13 +68,15 @@ def _sections(ticket: TicketBody) -> Iterator[str]:
 
 
 def _commands(ticket: TicketBody) -> Iterator[tuple[str, Command]]:
-    for index, command in enumerate(ticket.acceptance):
-        yield f"acceptance.{index}", command
+    yield from ((f"acceptance.{index}", command) for index, command in enumerate(ticket.acceptance))
     if ticket.smoke:
         yield "smoke", ticket.smoke
 
 
 def _command(place: str, command: Command, paths: Sequence[str], search_path: str) -> Iterator[str]:
+    proven = isinstance(command, Smoke) and command.produces  # by the files that must be there afterwards
+    if (why := cannot_fail(command.run)) and not proven:
+        yield f"{place}: {command.shown!r} can never fail: {why}"
     if isinstance(command.run, str):
         try:
             words = shlex.split(command.run, comments=True)
@@ -82,7 +86,6 @@ def _command(place: str, command: Command, paths: Sequence[str], search_path: st
         if not words:
             yield f"{place}: expected a command, not only a comment"
             return
-        yield from _masked(place, command.run)
         program = words[0]
         if program in SHELL_WORDS or "=" in program:
             return
@@ -94,14 +97,3 @@ def _command(place: str, command: Command, paths: Sequence[str], search_path: st
         found = shutil.which(program, path=search_path) is not None
     if not found:
         yield f"{place}: {program!r} cannot be run: it is neither on the PATH nor a file at the base"
-
-
-def _masked(place: str, line: str) -> Iterator[str]:
-    squeezed = " ".join(line.split())
-    if squeezed.endswith(("|| true", "|| :", "; true", "|| exit 0", "; exit 0")):
-        yield f"{place}: {line!r} can never fail; drop what swallows its exit code"
-
-
-def unbounded_globs(patterns: Sequence[str]) -> list[str]:
-    """Give the patterns that match everything: a scope that is no scope."""
-    return [pattern for pattern in patterns if not is_literal(pattern) and set(pattern) <= set("*/")]

@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, String
 
 from tickets.documents import Strict, read_toml, validate
 from tickets.errors import FileError
-from tickets.globs import normalise
+from tickets.globs import matches_everything, normalise
 from tickets.grants import limit_need
 from tickets.model import Argv, FilledLine, Glob, Seconds, TicketLimits
+from tickets.vacuous import cannot_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,6 +154,18 @@ class TestPolicy(Strict):
     """Where a runner other than pytest writes its JUnit XML, relative to the root."""
 
 
+def _pattern(text: str) -> str:
+    try:
+        groups = re.compile(text).groupindex
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"a regular expression of Python: {error}") from error
+    if text and "message" not in groups:
+        raise ValueError(
+            "a pattern with the group (?P<message>...), and (?P<path>...) and (?P<line>...) where it knows them"
+        )
+    return text
+
+
 class Check(Strict):
     name: Name
     run: Argv
@@ -161,12 +174,21 @@ class Check(Strict):
     """Working folder, relative to the tree's root."""
     parser: Literal["exit", "junit", "sarif", "regex"] = "exit"
     """How findings are read; the exit code must agree with them."""
-    report: str = ""
+    report: Place | Literal[""] = ""
     """For `junit` and `sarif`: the file that the check writes, relative to the tree's root."""
-    pattern: str = ""
+    pattern: Annotated[str, AfterValidator(_pattern), StringConstraints(max_length=1000)] = ""
     """For `regex`: matches one finding of a line of the output, with the groups path, line and message."""
     required: bool = True
     """An advisory check is reported and blocks nothing."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        for key, parsers in (("report", {"junit", "sarif"}), ("pattern", {"regex"})):
+            if bool(getattr(self, key)) != (self.parser in parsers):
+                raise ValueError(
+                    f'`{key}` where the parser is {" or ".join(sorted(parsers))}, and nowhere else; it is "{self.parser}"'
+                )
+        return self
 
 
 class StructurePolicy(Strict):
@@ -232,6 +254,7 @@ class AuditPolicy(Strict):
     """`auto`: when so many files changed and an auditor is named under [roles]."""
     files: PositiveInt = 3
     timeout_s: Seconds = 900.0
+    """For each of the two phases."""
 
 
 class SecretsPolicy(Strict):
@@ -310,7 +333,7 @@ def read_policy(text: str, name: str = POLICY_FILE) -> Policy:
     """Read the configuration; raise FileError with file, line, key and expectation for all that is wrong."""
     document = read_toml(text, name)
     policy = validate(Policy, document)
-    if problems := [document.problem(key, expected) for key, expected in _references(policy)]:
+    if problems := [document.problem(*found) for found in (*_references(policy), *_contradictions(policy))]:
         raise FileError(*problems)
     return policy
 
@@ -329,3 +352,32 @@ def _references(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield ("checks", index, "name"), f"expected a name of its own, not {name!r} again"
+    for index, check in enumerate(policy.checks):
+        if why := cannot_fail(check.run):
+            yield ("checks", index, "run"), f"expected a command that can fail: {why}"
+
+
+def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Give what would let no ticket through, or makes a rule of the configuration say nothing."""
+    limits = policy.limits
+    if policy.audit.when == "always" and "auditor" not in policy.roles:
+        yield (
+            ("audit", "when"),
+            "expected an agent named as `auditor` under [roles], because every change is to be audited",
+        )
+    if "function_lines" in limits.model_fields_set and limits.function_lines > limits.file_lines:
+        yield (
+            ("limits", "function_lines"),
+            f"expected at most file_lines ({limits.file_lines}), not {limits.function_lines}",
+        )
+    for name in ("changed_files", "changed_lines"):
+        if getattr(limits, name) == 0:
+            yield ("limits", name), "expected at least 1: with 0 no ticket could change anything"
+    for key, patterns in ((("scope", "deny"), policy.scope.deny), (("limits", "generated"), limits.generated)):
+        for index, pattern in enumerate(patterns):
+            if matches_everything(pattern):
+                yield (*key, index), f"expected some files, not {pattern!r}, which is every file"
+    for index, pattern in enumerate(policy.scope.shared_interfaces):
+        if pattern in policy.scope.deny:
+            said = "which [scope].deny lets nobody change, grant or not; name it in one of the two"
+            yield ("scope", "shared_interfaces", index), f"expected what a grant opens, not {pattern!r}, {said}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.protocol import Assignment, Bench, Ending, Outcome, PlanningTask, Probe
+from agents.protocol import Assignment, Bench, Ending, Outcome, PlanningTask, Probe, Question
 from tickets.errors import InputError, SignalboxError
 from worktrees.process import Launch, Receipt, run
 
@@ -43,29 +43,29 @@ class CommandDriver:
         )
 
     def plan(self, task: PlanningTask) -> str:
-        answer = task.bench.desk / "plan.yaml"
-        receipt = self._run(
-            task.bench, task.brief, {"ORCHESTRATE_REPORT": str(answer), "ORCHESTRATE_REQUEST": task.request}
+        return self._words(
+            task.bench, task.brief, {"ORCHESTRATE_REQUEST": task.request}, trouble=f"the lead {self.name} gave no plan"
         )
+
+    def answer(self, question: Question) -> str:
+        variables = _about(question) | {"ORCHESTRATE_PHASE": str(question.phase)}
+        return self._words(question.bench, question.brief, variables, trouble=f"the agent {self.name} gave no answer")
+
+    def work(self, assignment: Assignment) -> Outcome:
+        report = assignment.bench.desk / "report.md"
+        variables = _about(assignment) | {"ORCHESTRATE_REPORT": str(report)}
+        receipt = self._run(assignment.bench, assignment.brief, variables)
+        return outcome_of(receipt, report=read_report(report) or read_report(Path(receipt.log)))
+
+    def _words(self, bench: Bench, brief: str, variables: Mapping[str, str], *, trouble: str) -> str:
+        """Give what the program wrote to the place of its report, or else what it printed."""
+        report = bench.desk / "answer"
+        receipt = self._run(bench, brief, {**variables, "ORCHESTRATE_REPORT": str(report)})
         if receipt.ending == "not-started":
             raise InputError(f"agents.{self.name}: {receipt.reason}")
         if receipt.ending != "exited" or receipt.exit != 0:
-            raise SignalboxError(
-                f"the lead {self.name} gave no plan: {_reason(receipt)}; its output is in {receipt.log}"
-            )
-        return read_report(answer) or read_report(Path(receipt.log)) or ""
-
-    def work(self, assignment: Assignment) -> Outcome:
-        desk = assignment.bench.desk
-        ticket, report = desk / "ticket.json", desk / "report.md"
-        ticket.write_text(assignment.ticket.model_dump_json(indent=2), encoding="utf-8")
-        variables = {
-            "ORCHESTRATE_TICKET": str(ticket),
-            "ORCHESTRATE_REPORT": str(report),
-            "ORCHESTRATE_ATTEMPT": str(assignment.attempt),
-        }
-        receipt = self._run(assignment.bench, assignment.brief, variables)
-        return outcome_of(receipt, report=read_report(report) or read_report(Path(receipt.log)))
+            raise SignalboxError(f"{trouble}: {_reason(receipt)}; its output is in {receipt.log}")
+        return read_report(report) or read_report(Path(receipt.log)) or ""
 
     def _argv(self) -> tuple[str, ...]:
         program = self.command[0]
@@ -74,6 +74,13 @@ class CommandDriver:
 
     def _run(self, bench: Bench, brief: str, variables: Mapping[str, str]) -> Receipt:
         return launch(bench, self._argv(), brief=brief, variables=variables)
+
+
+def _about(task: Assignment | Question) -> dict[str, str]:
+    """Lay the ticket on the desk, and name what the agent is asked about."""
+    ticket = task.bench.desk / "ticket.json"
+    ticket.write_text(task.ticket.model_dump_json(indent=2), encoding="utf-8")
+    return {"ORCHESTRATE_TICKET": str(ticket), "ORCHESTRATE_ATTEMPT": str(task.attempt)}
 
 
 def launch(bench: Bench, command: tuple[str, ...], *, brief: str, variables: Mapping[str, str]) -> Receipt:

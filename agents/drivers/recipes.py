@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agents.protocol import Assignment, Outcome, PlanningTask, Probe
+from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
 from agents.recipes.catalogue import RECIPES
 from agents.recipes.protocol import Workplace, read_instruction
 from tickets.errors import InputError, SignalboxError
@@ -69,6 +69,12 @@ class RecipesDriver:
         known = "\n".join(f"    {recipe.usage:<44} for instance: {recipe.example}" for recipe in RECIPES.values())
         raise InputError(
             f"{request!r} is no recipe, and recipes are all that the embedded agent knows:\n\n{known}\n\n{HOW_TO_SET_AN_AGENT}"
+        )
+
+    def answer(self, question: Question) -> str:
+        raise InputError(
+            f"agents.{self.name}: the embedded agent knows recipes and no opinions; it cannot audit {question.ticket.id}. "
+            "Name another agent as auditor under [roles] in orchestrate.toml"
         )
 
     def work(self, assignment: Assignment) -> Outcome:

@@ -6,6 +6,10 @@
         - - write: {path: src/a.py, text: x = 1}      # attempt 1
           - report: auto
         - - shell: "sed -i s/1/2/ src/a.py"                # attempt 2; the last one repeats
+    audit:                                      # when it is the auditor: of each attempt, one answer for each phase
+      - - {findings: [{path: src/a.py, line: 1, quote: x = 1, severity: blocker, claim: ..., why: ...}]}
+        - {findings: [{index: 0, verdict: confirmed, because: ...}], missed: []}
+      - [{findings: []}, {findings: [], missed: []}]      # attempt 2; the last one repeats; text is given as it is
 
 Steps: write {path, text}, append {path, text}, delete PATH, shell LINE, say TEXT, report TEXT (`auto` writes an honest
 one, `lie` claims what is not so), sleep SECONDS, exit CODE, and the misbehaviour hang, crash, git, outside PATH,
@@ -22,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.drivers.command import launch, outcome_of, read_report
-from agents.protocol import Assignment, Outcome, PlanningTask, Probe
+from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
 from tickets.documents import Document, read_yaml
 from tickets.errors import FileError, InputError
 
@@ -55,6 +59,20 @@ class ScriptedDriver:
             raise InputError(f"{self.script}: expected a mapping `plan:`, because this script is the lead")
         return json.dumps(plan)
 
+    def answer(self, question: Question) -> str:
+        document = self._read()
+        audits = document.data.get("audit")
+        if not isinstance(audits, list) or not audits:
+            raise FileError(
+                document.problem(("audit",), "expected a list with the answers to each attempt: it is the auditor")
+            )
+        index = min(question.attempt, len(audits)) - 1
+        answers = audits[index]
+        if not isinstance(answers, list) or len(answers) < question.phase:
+            raise FileError(document.problem(("audit", index), f"expected an answer for phase {question.phase}"))
+        said = answers[question.phase - 1]
+        return said if isinstance(said, str) else json.dumps(said)
+
     def work(self, assignment: Assignment) -> Outcome:
         steps = self._steps(assignment.ticket, assignment.attempt)
         report = assignment.bench.desk / "report.md"
@@ -76,7 +94,7 @@ class ScriptedDriver:
             ) from error
         document = read_yaml(text, str(self.script))
         if not isinstance(document.data, dict):
-            raise FileError(document.problem((), "a mapping with `plan:` or `tickets:`"))
+            raise FileError(document.problem((), "a mapping with `plan:`, `tickets:` or `audit:`"))
         return document
 
     def _steps(self, ticket: Ticket, attempt: int) -> list[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 Every test runs, whatever the ticket selects. Ids, skips and failures are compared with the base commit.
 
-Not covered here: a change of `conftest.py`, of pytest's configuration or of a plugin, and product code that reaches into
-the runner and forges a consistent report (gate `tamper`, issue 3; until then a repository denies those files); tests
-whose assertions were weakened; a test that fails once on purpose and passes when run again is named flaky, not refused;
-base files that cannot be collected have no ids to be compared; the plugins installed in the environment are loaded.
+Tests of the harness run among them (`gates.canaries`): one that must pass, two that must fail. The tree runs with its own configuration and
+conftest files, as the gate `tamper` lets none of them change unless the ticket names it, and with the plugins that are installed.
+
+Not covered here: tests whose assertions were weakened (`tamper`); product code that knows a test's name and forges its result without touching
+the runner (`acceptance`); a test that fails once on purpose and passes when run again is named flaky, not refused; base files that cannot be
+collected have no ids to be compared; runners other than pytest have no tests of the harness among them.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import TYPE_CHECKING
 from gates import suite
 from gates.protocol import Case, Gate
 from gates.pytest_command import is_pytest
-from gates.suite import NotJudgedError
+from gates.suite import ForgedRunError, NotJudgedError
 from gates.verdict import Answer, Finding, Verdict, inconclusive, judged, not_applicable
+from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +60,8 @@ def verify(case: Case) -> Verdict:
         return not_applicable("the repository names no test command")
     try:
         return _judge(case, suite.of_change(case))
+    except ForgedRunError as error:
+        return judged([Finding(rule="tests.canary", message=error.reason)], otherwise="", receipts=error.receipts)
     except NotJudgedError as error:
         return inconclusive(error.reason, *error.receipts)
 
@@ -65,7 +70,7 @@ def _judge(case: Case, ran: Suite) -> Verdict:
     if broken := [_red(result) for result in ran.results if result.state == "collection"]:
         return judged(broken, otherwise="", receipts=[ran.receipt])
     base = {_moved(case, identity): identity for identity in suite.ids_at_base(case)}
-    found = [*_removed(base, ran)]
+    found = [*_odd(case, ran), *_removed(base, ran)]
     if not ran.results and not found:
         return inconclusive(NOTHING_COLLECTED, ran.receipt)
     flaky, receipts = _run_again(case, ran)
@@ -98,6 +103,16 @@ def _moved(case: Case, identity: str) -> str:
     path, mark, rest = identity.partition("::")
     new = next((change.path for change in case.change.landing if change.old_path == path), path)
     return f"{new}{mark}{rest}"
+
+
+def _odd(case: Case, ran: Suite) -> Iterator[Finding]:
+    """Name what reached into the runner and did not at the base."""
+    before = {_moved(case, name) for name in suite.odd_at_base(case)} if ran.odd else set()
+    for name in sorted(set(ran.odd) - before):
+        what = f"{name} became a part of the test runner" if name.endswith(".py") else f"{name} was replaced"
+        message = f"{what} while the tests ran; what they say then proves nothing: leave the runner as it is installed"
+        need = Need(kind="tamper", subject=name, bound=case.change.tree)
+        yield Finding(rule="tests.runner", message=message, limit="as installed", actual=name, need=need)
 
 
 def _removed(base: dict[str, str], ran: Suite) -> Iterator[Finding]:
@@ -193,4 +208,4 @@ def _selects(entry: str, identity: str) -> bool:
     return identity == plain or identity.startswith((f"{plain}/", f"{plain}::", f"{plain}["))
 
 
-GATE = Gate(name="tests", judges="tree", rule=rule, verify=verify)
+GATE = Gate(name="tests", judges="tree", rule=rule, verify=verify, version="2")

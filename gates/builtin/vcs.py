@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gates import shell
 from gates.protocol import Call, Case, Gate
 from gates.verdict import Finding, Verdict, inconclusive, judged
 
 if TYPE_CHECKING:
+    from gates.shell import Step
     from tickets.model import Ticket
     from tickets.policy import Policy
 
 CONTROL_FILES = frozenset({".gitattributes", ".gitmodules", ".gitignore", ".mailmap"})
-_GIT = re.compile(r"(?:^|[\s;&|(`\"'/])(?:git|gh|hub|glab|jj|hg|svn)(?:$|[\s;&|)`\"'])")
+_PROGRAMS = re.compile(r"git(?:-[\w-]+)?(?:\.exe)?|gh|hub|glab|jj|hg|svn|fossil|bzr|sl|tig|lazygit|gitk|dulwich|pre-commit")
+_BINARY = re.compile(r"/(?:s?bin|libexec|git-core)/git(?:-[\w-]+)?")
 
 
 def rule(_ticket: Ticket, _policy: Policy) -> str:
@@ -25,11 +28,24 @@ def rule(_ticket: Ticket, _policy: Policy) -> str:
 
 
 def permits(call: Call, _ticket: Ticket, _policy: Policy) -> str | None:
-    if call.kind == "run" and _GIT.search(call.command):
-        return "git is the harness's business: leave your files in the tree, it commits them"
+    if call.kind == "run" and (program := next(filter(None, map(_program, shell.read(call.command).steps)), "")):
+        return (
+            f"the harness owns every git operation: leave your changes in the working tree; "
+            f"they are collected from there (`{program}`)"
+        )
     if call.kind in {"write", "read"} and ".git" in call.path.lower().split("/"):
         return f"{call.path}: there is no repository here to touch"
     return None
+
+
+def _program(step: Step) -> str:
+    """Give the version control program that a step starts, links or copies."""
+    if not step.words:
+        return ""
+    if _PROGRAMS.fullmatch(step.name.lower()):
+        return step.words[0].text
+    hidden = (word.text for word in step.arguments if step.name in {"ln", "cp", "mv", "install"})
+    return next(filter(_BINARY.search, hidden), "")
 
 
 def verify(case: Case) -> Verdict:

@@ -127,6 +127,7 @@ def policy_text(found: Found) -> str:
         "#",
         "# [roles]",
         '# executor = "coder"',
+        '# auditor = "coder"             # reads each diff of three or more files before it may land; see [audit]',
         "",
         "[scope]",
         'deny = ["orchestrate.toml", ".github/**", ".ci/**", "**/*.lock"]',

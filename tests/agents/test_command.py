@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.drivers.command import REPORT_BYTES, CommandDriver
-from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask
+from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask, Question
 from tickets.errors import InputError, SignalboxError
 from tickets.model import Ticket
 from worktrees.confinement import Confinement
@@ -46,6 +46,13 @@ class Stage:
         )
         facts = Facts(project="p", target="main", paths=(), read=lambda _: None)
         return driver.plan(PlanningTask(request=request, brief="# Plan\n", facts=facts, bench=self.bench))
+
+    def answer(self, code: str, phase: int = 1) -> str:
+        driver = CommandDriver(
+            name="reader", command=(sys.executable, "-c", f"import os, sys\n{code}"), root=self.bench.tree
+        )
+        question = Question(ticket=TICKET, attempt=2, phase=phase, brief="# Audit\n", bench=self.bench)
+        return driver.answer(question)
 
     def written(self, name: str) -> str:
         return (self.bench.tree / name).read_text(encoding="utf-8", errors="surrogateescape")
@@ -235,3 +242,20 @@ def test_a_lead_that_cannot_be_started_is_an_error_of_the_configuration(stage: S
     facts = Facts(project="p", target="main", paths=(), read=lambda _: None)
     with pytest.raises(InputError, match=r"agents\.lead: .*no-such-program-here"):
         driver.plan(PlanningTask(request="x", brief="", facts=facts, bench=stage.bench))
+
+
+def test_a_question_is_answered_in_the_report_or_in_print(stage: Stage) -> None:
+    report = "open(os.environ['ORCHESTRATE_REPORT'], 'w')"
+    said = stage.answer(
+        f"import json; about = json.load(open(os.environ['ORCHESTRATE_TICKET']))['id']\n"
+        f"print('thinking'); {report}.write(' '.join((sys.stdin.read().strip(), about, os.environ['ORCHESTRATE_PHASE'])))",
+        phase=2,
+    )
+    assert said == "# Audit T-0001 2"
+    (stage.bench.desk / "answer").unlink()
+    assert stage.answer("print('printed')") == "printed"
+
+
+def test_a_question_without_an_answer_is_an_error(stage: Stage) -> None:
+    with pytest.raises(SignalboxError, match="reader gave no answer: the agent ended with exit code 3"):
+        stage.answer("sys.exit(3)")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agents.drivers.scripted import STEPS, ScriptedDriver
-from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask
+from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask, Question
 from tickets.errors import FileError, InputError
 from tickets.model import Ticket
 from worktrees.confinement import Confinement
@@ -49,6 +49,11 @@ class Theatre:
     def plan(self) -> str:
         facts = Facts(project="p", target="main", paths=(), read=lambda _: None)
         return self.driver.plan(PlanningTask(request="x", brief="", facts=facts, bench=self.bench))
+
+    def answer(self, attempt: int, phase: int) -> str:
+        values = {"id": "T-0001", "title": "t", "objective": "o", "non_goals": ("n",), "scope": {}, "acceptance": ()}
+        ticket = Ticket.model_validate(values)
+        return self.driver.answer(Question(ticket=ticket, attempt=attempt, phase=phase, brief="", bench=self.bench))
 
     def files(self) -> dict[str, str]:
         return {
@@ -302,3 +307,20 @@ def test_a_probe_reads_the_script(theatre: Theatre) -> None:
     assert theatre.driver.probe().ready is False
     theatre.write("tickets: {}")
     assert theatre.driver.probe().ready is True
+
+
+def test_an_auditor_answers_by_attempt_and_phase_and_the_last_attempt_repeats(theatre: Theatre) -> None:
+    theatre.write(json.dumps({"audit": [[{"findings": [1]}, "in words"], [{"findings": []}, {}]]}))
+    assert [theatre.answer(1, 1), theatre.answer(1, 2)] == ['{"findings": [1]}', "in words"]
+    assert [theatre.answer(2, 1), theatre.answer(9, 1), theatre.answer(9, 2)] == [
+        '{"findings": []}',
+        '{"findings": []}',
+        "{}",
+    ]
+
+
+@pytest.mark.parametrize("audit", [None, [], {}, [[]], ["x"], [["only one"]]])
+def test_an_auditor_without_an_answer_says_where_it_is_missing(theatre: Theatre, audit: object) -> None:
+    theatre.write(json.dumps({"audit": audit}))
+    with pytest.raises(FileError, match="audit"):
+        theatre.answer(1, 2)

@@ -58,7 +58,7 @@ def test_status_of_everything_of_a_feature_and_of_a_ticket(landed: Demo) -> None
 
 def test_the_report_in_each_format_and_for_each_pass(landed: Demo) -> None:
     report = json.loads(landed.orchestrate("report", "T-0001", "--format", "json", exits=0).stdout)
-    assert set(report) == REPORT
+    assert set(report) >= REPORT
     assert report["pass"] == "integrated"
     assert report["environment"]["sandbox"] in {"landlock", "none"}
     assert "every gate passed" in landed.orchestrate("report", "T-0001", exits=0).stdout

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tickets.globs import is_literal, matches, normalise, overlap
+from tickets.globs import is_literal, matches, matches_everything, normalise, overlap
 
 LETTERS = "ab.[]-"
 SEGMENTS = st.text(alphabet=LETTERS + "*?", min_size=1, max_size=5) | st.just("**")
@@ -202,3 +202,13 @@ def test_long_and_hostile_patterns_are_answered_soon(one: str, other: str) -> No
 @pytest.mark.parametrize(("pattern", "literal"), [("src/a.py", True), ("src/*", False), ("a?b", False), ("[a]", False)])
 def test_a_literal_is_told_from_a_pattern(pattern: str, literal: bool) -> None:  # noqa: FBT001 - a table
     assert is_literal(pattern) is literal
+
+
+@pytest.mark.parametrize("pattern", ["**", "**/*", "**/**", "**/?*"])
+def test_a_glob_of_everything_is_known(pattern: str) -> None:
+    assert matches_everything(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["*", "src/**", "*.py", "**/*.py", "q", "**/q", "[a-p]**"])
+def test_a_glob_that_leaves_something_out_is_not_everything(pattern: str) -> None:
+    assert not matches_everything(pattern)

@@ -165,6 +165,61 @@ def test_the_example_of_the_contract_is_read_as_it_stands() -> None:
         ),
         ("[[checks]]\nname = 'a'\nrun = []", 3, "checks.0.run", "at least 1"),
         ("[checks]\nname = 'a'", 1, "checks", "array"),
+        (
+            "[[checks]]\nname = 'a'\nrun = ['sh', '-c', 'x || true']",
+            3,
+            "checks.0.run",
+            "`|| true` swallows its exit code",
+        ),
+        ("[[checks]]\nname = 'a'\nrun = ['ruff', 'check', '--exit-zero']", 3, "checks.0.run", "never finds anything"),
+        (
+            "[[checks]]\nname = 'a'\nrun = ['x']\nparser = 'regex'\npattern = '(?P<message>['",
+            5,
+            "checks.0.pattern",
+            "a regular expression of Python",
+        ),
+        (
+            "[[checks]]\nname = 'a'\nrun = ['x']\nparser = 'regex'\npattern = '.*'",
+            5,
+            "checks.0.pattern",
+            "the group (?P<message>...)",
+        ),
+        (
+            "\n[[checks]]\nname = 'a'\nrun = ['x']\nparser = 'sarif'",
+            2,
+            "checks.0",
+            "`report` where the parser is junit or sarif",
+        ),
+        (
+            "\n[[checks]]\nname = 'a'\nrun = ['x']\npattern = '(?P<message>.)'",
+            2,
+            "checks.0",
+            "`pattern` where the parser is regex",
+        ),
+        (
+            "[[checks]]\nname = 'a'\nrun = ['x']\nparser = 'junit'\nreport = '../r.xml'",
+            5,
+            "checks.0.report",
+            "inside the repository",
+        ),
+        ("[[checks]]\nname = 'a'\nrun = ['x']\ncwd = '/tmp'", 4, "checks.0.cwd", "relative"),
+        ("\n[audit]\nwhen = 'always'", 3, "audit.when", "named as `auditor` under [roles]"),
+        (
+            "[limits]\nfile_lines = 20\nfunction_lines = 30",
+            3,
+            "limits.function_lines",
+            "at most file_lines (20), not 30",
+        ),
+        ("[limits]\nchanged_files = 0", 2, "limits.changed_files", "at least 1"),
+        ("[limits]\nchanged_lines = 0", 2, "limits.changed_lines", "at least 1"),
+        ("[limits]\ngenerated = ['**/*']", 2, "limits.generated.0", "which is every file"),
+        ("[scope]\ndeny = ['a', '**']", 2, "scope.deny.1", "not '**', which is every file"),
+        (
+            "[scope]\ndeny = ['a.py']\nshared_interfaces = ['b.py', 'a.py']",
+            3,
+            "scope.shared_interfaces.1",
+            "name it in one of the two",
+        ),
         ("[dispatch]\nparallel = '3'", 2, "dispatch.parallel", "integer, not '3'"),
         ("[dispatch]\nparallel = true", 2, "dispatch.parallel", "integer, not True"),
         ("[dispatch]\nparallel = 3.0", 2, "dispatch.parallel", "integer, not 3.0"),
@@ -209,6 +264,21 @@ def test_what_is_wrong_is_told_with_line_and_key(text: str, line: int, key: str,
     found = [(problem.file, problem.line, problem.key) for problem in caught.value.problems]
     assert ("conf.toml", line, key) in found
     assert said in next(problem.expected for problem in caught.value.problems if problem.key == key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[limits]\nfile_lines = 20",
+        "[limits]\nfile_lines = 30\nfunction_lines = 30",
+        "[scope]\ndeny = ['*', 'src/**']",
+        "[[checks]]\nname = 'a'\nrun = ['sh', 'x.sh']\nparser = 'junit'\nreport = 'r.xml'\ncwd = 'sub/'",
+        "[[checks]]\nname = 'a'\nrun = ['x']\nparser = 'regex'\npattern = '(?P<path>.+):(?P<line>.+):(?P<message>.+)'",
+        "[agents.c]\nkind = 'command'\ncommand = ['x']\n[roles]\nauditor = 'c'\n[audit]\nwhen = 'always'",
+    ],
+)
+def test_what_only_looks_like_a_contradiction_is_taken(text: str) -> None:
+    assert read_policy(text).version == 1
 
 
 def test_an_integer_is_taken_where_a_number_is_asked_for() -> None:

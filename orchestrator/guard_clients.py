@@ -1,0 +1,69 @@
+"""The command that an agent's client starts before a tool call: the quick client where a compiler is there, else Python's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+
+from worktrees.confinement import Confinement
+from worktrees.process import Bounds, Launch, run
+
+_STATIC: tuple[str, ...] = ("-O2", "-static")
+"""Without a loader to wait for, it starts sooner than `/bin/true`."""
+_PLAIN: tuple[str, ...] = ("-O2",)
+_LONGEST_COMPILATION_S = 60.0
+
+
+def client_command(folder: Path, *, http: bool = False) -> list[str]:
+    """Give the command of a client below `folder`, which must be readable for the agent; made at the first call.
+
+    `http`: for places where the agent may open no unix socket.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    compiled = None if http else _compiled(folder)
+    if compiled:
+        return [str(compiled)]
+    script = folder / "guard.py"
+    _put(script, _source("guard.py"))
+    return [sys.executable, "-I", "-S", str(script)]
+
+
+def _compiled(folder: Path) -> Path | None:
+    compiler = shutil.which("cc")
+    if not compiler:
+        return None
+    source = _source("guard.c")
+    target = folder / f"guard-{hashlib.sha256(source).hexdigest()[:16]}"
+    made = target.is_file() or any(_compile(compiler, flags, source, target) for flags in (_STATIC, _PLAIN))
+    return target if made else None
+
+
+def _compile(compiler: str, flags: tuple[str, ...], source: bytes, target: Path) -> bool:
+    code, made = target.with_suffix(f".{os.getpid()}.c"), target.with_suffix(f".{os.getpid()}")
+    code.write_bytes(source)
+    launch = Launch(
+        command=[compiler, *flags, "-o", str(made), str(code)],
+        cwd=target.parent,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        confinement=Confinement(level="none", write=(target.parent,)),
+    )
+    receipt = run(launch, log=target.with_suffix(".log"), bounds=Bounds(timeout_s=_LONGEST_COMPILATION_S))
+    code.unlink()
+    if receipt.exit != 0:
+        return False
+    made.replace(target)
+    return True
+
+
+def _source(name: str) -> bytes:
+    return resources.files("orchestrator").joinpath(name).read_bytes()
+
+
+def _put(file: Path, data: bytes) -> None:
+    made = file.with_suffix(f".{os.getpid()}")
+    made.write_bytes(data)
+    made.replace(file)

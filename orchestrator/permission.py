@@ -1,0 +1,274 @@
+"""The desk where agents ask before they act: a unix socket, and HTTP on the loopback for clients that want it.
+
+One decision function answers, one log keeps every question. An unexpected error closes the line without an answer, and
+the clients take that for a refusal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import os
+import secrets
+import socket
+import socketserver
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from gates.live import Bounds, Decision, decide, refused
+from gates.masking import mask
+from gates.protocol import Call
+from orchestrator import hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+VARIABLE = "ORCHESTRATE_GUARD"
+HTTP_VARIABLE = "ORCHESTRATE_GUARD_URL"
+LONGEST_PATH = 100
+"""Bytes of a socket's name that every system takes."""
+LONGEST_QUESTION = 16 * 2**20
+LONGEST_FIELD = 1000
+"""Characters of a path, command or reason in the log."""
+LONGEST_LOG = 32 * 2**20
+PATIENCE_S = 5.0
+AT_ONCE = 12
+"""Questions that are answered side by side; more wait for their turn."""
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """Where an agent can ask while the block is open."""
+
+    socket: Path
+    log: Path
+    port: int = 0
+    """Of HTTP on 127.0.0.1; 0 where that was not asked for."""
+    url: str = ""
+    """For HTTP hooks: takes the same JSON by POST, and holds the run's token."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Environment of the agent."""
+        return {VARIABLE: str(self.socket)} | ({HTTP_VARIABLE: self.url} if self.url else {})
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """Answers questions and keeps them; any number of threads may ask at once."""
+
+    bounds: Bounds
+    log: IO[bytes]
+    """Not buffered."""
+    _room: int = LONGEST_LOG
+    _trouble: str = ""
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, raw: bytes, send: Callable[[bytes], object]) -> None:
+        """Answer one question as the client sent it, with one line of JSON; it is kept while the client goes on."""
+        began = time.perf_counter()
+        event, asked, decision = self._judged(raw)
+        send(json.dumps(hooks.answer(event, decision)).encode() + b"\n")
+        self._keep(event, asked, decision, seconds=time.perf_counter() - began)
+
+    def _judged(self, raw: bytes) -> tuple[hooks.Event, Call | None, Decision]:
+        event: hooks.Event = {}
+        try:
+            event = _parsed(raw)
+            if self._trouble:
+                return event, None, refused(f"questions cannot be kept ({self._trouble}), so none is answered with a yes")
+            asked = hooks.calls(event)
+        except hooks.UnclearError as error:
+            return event, None, refused(str(error))
+        decisions = [(call, decide(call, self.bounds)) for call in asked]
+        if not decisions:
+            return event, None, Decision(allowed=True, reason="the tool writes, reads and runs nothing of the tree")
+        return event, *next((pair for pair in decisions if not pair[1].allowed), decisions[0])
+
+    def failed(self, error: BaseException | None) -> None:
+        """Keep that a question got no answer."""
+        line = {"time": _now(), "decision": "deny", "reason": _short(f"not answered: {error!r}"), "gate": ""}
+        with contextlib.suppress(OSError, ValueError):  # a disk that is full; a log that was closed meanwhile
+            self._append(line)
+
+    def _keep(self, event: hooks.Event, call: Call | None, decision: Decision, *, seconds: float) -> None:
+        asked = call or Call(kind="run")
+        line = {
+            "time": _now(),
+            "id": _short(event.get("tool_use_id") or event.get("call_id")),
+            "tool": _short(event.get("tool_name")),
+            "call": {"kind": call.kind if call else "", "path": _short(asked.path), "command": _short(asked.command)},
+            "decision": "allow" if decision.allowed else "deny",
+            "reason": _short(decision.reason),
+            "gate": decision.gate,
+            "ms": round(seconds * 1000, 3),
+        }
+        self._append(line)
+
+    def _append(self, line: Mapping[str, object]) -> None:
+        data = f"{json.dumps(line)}\n".encode()
+        with self._writing:
+            if self._room <= 0:
+                return
+            self._room -= len(data)
+            if self._room <= 0:
+                data = b'{"reason": "the log is full: later questions are answered and not kept"}\n'
+            try:
+                self.log.write(data)
+            except OSError as error:
+                self._trouble = error.strerror or "the log cannot be written"
+                raise
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _parsed(raw: bytes) -> hooks.Event:
+    if len(raw) > LONGEST_QUESTION:
+        raise hooks.UnclearError(f"the question is longer than {LONGEST_QUESTION >> 20} MiB; write the file in parts")
+    try:
+        event: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise hooks.UnclearError(f"the question is no JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise hooks.UnclearError("the question is no JSON object")
+    return event
+
+
+def _short(value: object) -> str:
+    """Mask and shorten: in this order, so that no half of a secret is left."""
+    text = value[: 4 * LONGEST_FIELD] if isinstance(value, str) else ""
+    masked = mask(text)
+    return masked if len(masked) <= LONGEST_FIELD else f"{masked[: LONGEST_FIELD - 3]}..."
+
+
+@contextlib.contextmanager
+def serving(bounds: Bounds, *, folder: Path, log: Path, http: bool = False) -> Iterator[Permission]:
+    """Answer while the block is open; the socket lies in `folder`, or in one of its own where that name is too long."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        desk = Desk(bounds=bounds, log=stack.enter_context(log.open("ab", buffering=0)))
+        place = _place(folder, stack)
+        stack.enter_context(_running(_Socket(str(place), _line(desk)), desk))
+        os.chmod(place, 0o600)  # noqa: PTH101 - Path.chmod says the same; this keeps the name as it was bound
+        stack.callback(_unlink, place)
+        port, url = 0, ""
+        if http:
+            token = secrets.token_urlsafe(32)
+            web = stack.enter_context(_running(_Web(("127.0.0.1", 0), _page(desk, token)), desk))
+            port = int(web.server_address[1])
+            url = f"http://127.0.0.1:{port}/{token}"
+        yield Permission(socket=place, log=log, port=port, url=url)
+
+
+def _place(folder: Path, stack: contextlib.ExitStack) -> Path:
+    place = folder / "guard.sock"
+    if len(os.fsencode(place)) > LONGEST_PATH:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guard-"))) / "guard.sock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)  # of a run that was killed
+    return place
+
+
+def _unlink(place: Path) -> None:
+    with contextlib.suppress(OSError):  # the folder is the agent's: it may have put something else there
+        place.unlink()
+
+
+@contextlib.contextmanager
+def _running(server: _Answering, desk: Desk) -> Iterator[_Answering]:
+    server.desk = desk
+    threads = [threading.Thread(target=server.work, name=f"guard-{number}", daemon=True) for number in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        for thread in threads:
+            thread.join(PATIENCE_S / AT_ONCE)  # one whose client keeps its line open ends with the process
+
+
+class _Answering(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Threads that all wait for the next line themselves: handing it from one to another would cost half the answer."""
+
+    request_queue_size = 128
+    desk: Desk
+    closing = False
+
+    def work(self) -> None:
+        while not self.closing:
+            try:
+                request, client = self.get_request()
+            except OSError:
+                return
+            self.process_request_thread(request, client)
+
+    def close(self) -> None:
+        self.closing = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes those who wait, on Linux
+        self.server_close()
+
+    def handle_error(self, _request: Any, _client_address: Any) -> None:
+        """Keep it; the line is closed without an answer, which the client takes for a refusal."""
+        self.desk.failed(sys.exception())
+
+
+class _Socket(_Answering):
+    address_family = socket.AF_UNIX
+
+
+class _Web(_Answering):
+    pass
+
+
+def _line(desk: Desk) -> type[socketserver.BaseRequestHandler]:
+    class Line(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(PATIENCE_S)
+            raw = bytearray()
+            while len(raw) <= LONGEST_QUESTION and (part := self.request.recv(CHUNK)):
+                raw += part
+            desk.answer(bytes(raw), self.request.sendall)
+
+    return Line
+
+
+def _page(desk: Desk, token: str) -> type[BaseHTTPRequestHandler]:
+    class Page(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = PATIENCE_S
+        wbufsize = 1 << 16  # head and body in one packet: two would wait for each other's acknowledgement
+
+        def do_POST(self) -> None:
+            length = self.headers.get("Content-Length", "")
+            if not hmac.compare_digest(self.path.encode(), f"/{token}".encode()):
+                self.send_error(403)
+            elif not length.isdecimal() or int(length) > LONGEST_QUESTION:
+                self.send_error(413)
+            else:
+                desk.answer(self.rfile.read(int(length)), self._give)
+
+        def _give(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing: the desk has its own log."""
+
+    return Page
