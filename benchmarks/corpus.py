@@ -26,8 +26,9 @@ from hostile_place import furnish, laboratory  # noqa: E402 - as above
 from gates.catalogue import BUILT_IN  # noqa: E402 - as above
 from gates.example import case_of, commit_all, complaint  # noqa: E402 - as above
 from gates.workshop import Workshop  # noqa: E402 - as above
-from worktrees.confinement import LEVELS, available, trouble  # noqa: E402 - as above
+from worktrees.confinement import LEVELS  # noqa: E402 - as above
 from worktrees.git import Repository  # noqa: E402 - as above
+from worktrees.levels import available, trouble  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

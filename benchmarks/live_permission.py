@@ -94,9 +94,7 @@ def serve(folder: Path) -> None:
 
 
 def questions() -> list[Call]:
-    runs = [
-        Call(kind="run", command=COMMANDS[number % len(COMMANDS)].format(n=number)) for number in range(QUESTIONS)
-    ]
+    runs = [Call(kind="run", command=COMMANDS[number % len(COMMANDS)].format(n=number)) for number in range(QUESTIONS)]
     return [*runs, *(Call(kind="write", path=f"src/file{number}.py") for number in range(QUESTIONS))]
 
 

@@ -15,9 +15,27 @@ if TYPE_CHECKING:
 
 _DISKS = re.compile(r"mkfs(?:\..+)?|mke2fs|fdisk|sfdisk|parted|wipefs|blkdiscard|mkswap|hdparm")
 _SQL_CLIENTS = frozenset(
-    ["psql", "mysql", "mariadb", "sqlite3", "sqlite", "litecli", "pgcli", "mycli", "duckdb", "usql", "clickhouse-client", "clickhouse", "sqlcmd", "bq", "cockroach"]
+    [
+        "psql",
+        "mysql",
+        "mariadb",
+        "sqlite3",
+        "sqlite",
+        "litecli",
+        "pgcli",
+        "mycli",
+        "duckdb",
+        "usql",
+        "clickhouse-client",
+        "clickhouse",
+        "sqlcmd",
+        "bq",
+        "cockroach",
+    ]
 )
-_DROPS = re.compile(r"\b(?:drop\s+(?:table|database|schema|index|view|user|role)|truncate(?:\s+table)?\s+\w)", re.IGNORECASE)
+_DROPS = re.compile(
+    r"\b(?:drop\s+(?:table|database|schema|index|view|user|role)|truncate(?:\s+table)?\s+\w)", re.IGNORECASE
+)
 _DELETES = re.compile(r"\bdelete\s+from\s+(?:(?!\bwhere\b)[^;])*(?:;|$)", re.IGNORECASE)
 _STOPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "modal": (("app", "stop"), ("container", "stop"), ("volume", "delete"), ("volume", "rm")),
@@ -45,7 +63,24 @@ _STOPS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Programs with words that, in this order among their arguments, stop running work."""
 _KILLERS = frozenset(
-    ["kill", "pkill", "killall", "killall5", "skill", "slay", "xkill", "fuser", "scancel", "qdel", "bkill", "condor_rm", "shutdown", "reboot", "halt", "poweroff"]
+    [
+        "kill",
+        "pkill",
+        "killall",
+        "killall5",
+        "skill",
+        "slay",
+        "xkill",
+        "fuser",
+        "scancel",
+        "qdel",
+        "bkill",
+        "condor_rm",
+        "shutdown",
+        "reboot",
+        "halt",
+        "poweroff",
+    ]
 )
 _OWN_JOB = re.compile(r"%[\w%+-]*|\$!")
 _SECRET_FILES = re.compile(
@@ -60,7 +95,25 @@ _TEMPLATE = re.compile(r".*\.(?:example|sample|template|dist|md)")
 _SECRET_NAMES = re.compile(
     r".*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|_PAT$|_KEY$).*", re.IGNORECASE
 )
-_LISTS_NAMES = frozenset(["ls", "test", "[", "stat", "find", "echo", "printf", "cd", "basename", "dirname", "realpath", "readlink", "mkdir", "which", "du"])
+_LISTS_NAMES = frozenset(
+    [
+        "ls",
+        "test",
+        "[",
+        "stat",
+        "find",
+        "echo",
+        "printf",
+        "cd",
+        "basename",
+        "dirname",
+        "realpath",
+        "readlink",
+        "mkdir",
+        "which",
+        "du",
+    ]
+)
 _SHOWS = frozenset({"echo", "printf", "cat", "tee", "print", "curl", "wget", "logger", "write"})
 
 
@@ -87,7 +140,9 @@ def stops(step: Step) -> str:
         return f"`{step.name}` stops processes, a paid job among them maybe; leave them running, a person stops them"
     for command in _STOPS.get(step.name, ()):
         if _in_order(command, texts):
-            return f"`{step.name} {' '.join(command)}` stops running work or deletes what it left; only a person may do so"
+            return (
+                f"`{step.name} {' '.join(command)}` stops running work or deletes what it left; only a person may do so"
+            )
     return ""
 
 

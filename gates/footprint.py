@@ -18,7 +18,52 @@ _PATCHED = re.compile(
     re.MULTILINE,
 )
 _READERS = frozenset(
-    ["cat", "tac", "less", "more", "head", "tail", "nl", "od", "xxd", "hexdump", "strings", "base64", "base32", "sort", "uniq", "cut", "wc", "tr", "diff", "cmp", "comm", "paste", "column", "fold", "fmt", "jq", "yq", "bat", "view", "awk", "gawk", "mawk", "sed", "grep", "egrep", "fgrep", "rg", "zcat", "zgrep", "source", ".", "file", "md5sum", "sha256sum"]
+    [
+        "cat",
+        "tac",
+        "less",
+        "more",
+        "head",
+        "tail",
+        "nl",
+        "od",
+        "xxd",
+        "hexdump",
+        "strings",
+        "base64",
+        "base32",
+        "sort",
+        "uniq",
+        "cut",
+        "wc",
+        "tr",
+        "diff",
+        "cmp",
+        "comm",
+        "paste",
+        "column",
+        "fold",
+        "fmt",
+        "jq",
+        "yq",
+        "bat",
+        "view",
+        "awk",
+        "gawk",
+        "mawk",
+        "sed",
+        "grep",
+        "egrep",
+        "fgrep",
+        "rg",
+        "zcat",
+        "zgrep",
+        "source",
+        ".",
+        "file",
+        "md5sum",
+        "sha256sum",
+    ]
 )
 _SCRIPT_FIRST = frozenset({"grep", "egrep", "fgrep", "rg", "zgrep", "sed", "awk", "gawk", "mawk", "jq", "yq"})
 _SCRIPT_OPTION = re.compile(r"-[A-Za-z]*[ef]|--(?:expression|file|regexp)(?:=.*)?")
@@ -65,7 +110,9 @@ def read(step: Step) -> Iterator[Word]:
     yield from step.reads
     if step.name in _READERS:
         given = list(operands(step, "nmABCcdfFktse" if step.name not in {"cat", "less"} else ""))
-        scripted = step.name in _SCRIPT_FIRST and not any(_SCRIPT_OPTION.fullmatch(each.text) for each in step.arguments)
+        scripted = step.name in _SCRIPT_FIRST and not any(
+            _SCRIPT_OPTION.fullmatch(each.text) for each in step.arguments
+        )
         yield from given[1:] if scripted else given
     elif step.name in {"cp", "scp", "rsync", "mv", "ln", "install"}:
         yield from list(operands(step, "tSgmo"))[:-1]
@@ -89,7 +136,9 @@ def narrowed(step: Step) -> bool:
 
 
 def is_recursive(step: Step) -> bool:
-    return any(each.text == "--recursive" or re.fullmatch(r"-[A-Za-z]*[rR][A-Za-z]*", each.text) for each in step.arguments)
+    return any(
+        each.text == "--recursive" or re.fullmatch(r"-[A-Za-z]*[rR][A-Za-z]*", each.text) for each in step.arguments
+    )
 
 
 def patched(text: str) -> list[str]:
@@ -137,7 +186,9 @@ def _copied(step: Step) -> Iterator[Word]:
 def _inside(folder: Word, source: Word) -> Word:
     name = posixpath.basename(source.text.rstrip("/")) or "*"
     computed = folder.computed or source.computed
-    return Word(posixpath.join(folder.text, name), computed, (*folder.names, *source.names), folder.pattern or source.pattern)
+    return Word(
+        posixpath.join(folder.text, name), computed, (*folder.names, *source.names), folder.pattern or source.pattern
+    )
 
 
 def _moved(step: Step) -> Iterator[Word]:

@@ -10,7 +10,28 @@ if TYPE_CHECKING:
 
 _ANY = "*"
 """The program does nothing else."""
-_NPM = frozenset(["i", "in", "ins", "inst", "install", "add", "ci", "uninstall", "un", "remove", "rm", "r", "update", "up", "upgrade", "link", "dedupe", "audit-fix"])
+_NPM = frozenset(
+    [
+        "i",
+        "in",
+        "ins",
+        "inst",
+        "install",
+        "add",
+        "ci",
+        "uninstall",
+        "un",
+        "remove",
+        "rm",
+        "r",
+        "update",
+        "up",
+        "upgrade",
+        "link",
+        "dedupe",
+        "audit-fix",
+    ]
+)
 _VERBS: dict[str, str] = {
     "pip": "install uninstall download wheel",
     "uv": "add remove lock sync",
@@ -77,7 +98,19 @@ def _first(texts: list[str]) -> str:
 
 
 def _is_value(texts: list[str], number: int) -> bool:
-    takes = {"-C", "-p", "-n", "-P", "--project", "--directory", "--prefix", "--proxy", "--python", "--cache-dir", "--log"}
+    takes = {
+        "-C",
+        "-p",
+        "-n",
+        "-P",
+        "--project",
+        "--directory",
+        "--prefix",
+        "--proxy",
+        "--python",
+        "--cache-dir",
+        "--log",
+    }
     return number > 0 and texts[number - 1] in takes
 
 

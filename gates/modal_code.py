@@ -66,9 +66,7 @@ class ModalCode:
 
     def __init__(self, tree: ast.Module) -> None:
         self.tree, self.known = tree, aliases(tree)
-        self.values: dict[str, list[ast.expr]] = {}
-        for name, value in _assigned(tree):
-            self.values.setdefault(name, []).append(value)
+        self.values = assigned(tree)
         self.from_elsewhere = frozenset(
             alias.asname or alias.name
             for node in nodes(tree)
@@ -216,21 +214,28 @@ class ModalCode:
                     yield node, name, node.args[0]
 
 
-def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in nodes(tree):
-        if isinstance(node, ast.Assign):
-            yield from ((dotted(target), node.value) for target in node.targets if dotted(target))
-        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value and dotted(node.target):
-            yield dotted(node.target), node.value
-        elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension) and dotted(node.target):
-            yield dotted(node.target), node.iter
-        elif isinstance(node, ast.withitem) and node.optional_vars and dotted(node.optional_vars):
-            yield dotted(node.optional_vars), node.context_expr
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "append"
-            and node.args
-        ):
-            if dotted(node.func.value):
-                yield dotted(node.func.value), node.args[0]
+def assigned(inside: ast.AST) -> dict[str, list[ast.expr]]:
+    """Give every name with the values that it is given: by assignments, loops, `with`, defaults and `append`."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes(inside) if isinstance(inside, ast.Module) else ast.walk(inside):
+        for target, value in _bound(node):
+            if name := dotted(target):
+                found.setdefault(name, []).append(value)
+    return found
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[ast.AST, ast.expr]]:
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
+        yield node.target, node.value
+    elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+        yield node.target, node.iter
+    elif isinstance(node, ast.withitem) and node.optional_vars:
+        yield node.optional_vars, node.context_expr
+    elif isinstance(node, ast.arguments):
+        named = [*node.posonlyargs, *node.args]
+        defaults = zip(reversed(named), reversed(node.defaults), strict=False)
+        yield from ((ast.Name(id=one.arg), value) for one, value in defaults)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
+        yield from ((node.func.value, value) for value in node.args)

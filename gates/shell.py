@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -47,10 +47,12 @@ class Step:
     """Folder it starts in, relative to the line's own; None where that cannot be known."""
     guessed: bool = False
     """Read out of a string in another language: it may never be started."""
+    name: str = field(init=False)
+    """Of the program, without its folder."""
 
-    @property
-    def name(self) -> str:
-        return self.words[0].text.rpartition("/")[2] if self.words else ""
+    def __post_init__(self) -> None:
+        name = self.words[0].text.rpartition("/")[2] if self.words else ""
+        object.__setattr__(self, "name", name)  # asked for at every turn
 
     @property
     def arguments(self) -> tuple[Word, ...]:
@@ -259,7 +261,9 @@ class _Reader:
 
     def nested(self, node: Node) -> None:
         """Visit the substitutions in the words of a node."""
-        self.nested_in(node.children)
+        text = node.text or b""
+        if b"(" in text or b"`" in text:
+            self.nested_in(node.children)
 
     def nested_in(self, nodes: Sequence[Node]) -> None:
         for node in nodes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gates import inline
-from gates.words import UNKNOWN, Word
+from gates import interpreters
+from gates.interpreters import SHELLS, Inner
+from gates.words import Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,19 +16,6 @@ if TYPE_CHECKING:
 Words = tuple[Word, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inner:
-    """What a program starts: a command as words, a script for a shell, or something that cannot be judged."""
-
-    words: Words = ()
-    script: str = ""
-    problem: str = ""
-    guessed: bool = False
-    """Found in another language's strings: it may mean something else."""
-
-
-SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish", "rbash", "yash"})
-_PYTHON = re.compile(r"(?:python|pypy|ipython)[\d.]*w?")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _LOADER = re.compile(r"ld(?:-linux[\w.-]*|\.so[\w.]*|-musl[\w.-]*)")
 _BEFORE: dict[str, tuple[str, int]] = {
@@ -101,31 +88,6 @@ _RUN_VERB: dict[str, tuple[tuple[str, ...], str]] = {
     "yarn": (("exec", "dlx"), ""),
 }
 """Programs that do so after one of these verbs."""
-_OTHERS = {
-    "perl": "eE",
-    "ruby": "e",
-    "node": "ep",
-    "nodejs": "ep",
-    "deno": "e",
-    "bun": "e",
-    "php": "r",
-    "lua": "e",
-    "luajit": "e",
-    "Rscript": "e",
-    "osascript": "e",
-    "groovy": "e",
-    "tclsh": "c",
-    "expect": "c",
-    "vim": "c",
-    "vi": "c",
-    "nvim": "c",
-    "ex": "c",
-    "emacs": "-eval",
-    "pwsh": "c",
-    "powershell": "c",
-}
-"""Interpreters of other languages, and the letters of the options that take code."""
-_VARIABLE = "a variable of the code"
 _AWK = frozenset({"awk", "gawk", "mawk", "nawk"})
 
 
@@ -133,11 +95,11 @@ def inside(words: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
     """Give what a command starts; `fed` is its standard input where that is known, `piped` says that it has another's."""
     name, rest = posixpath.basename(words[0].text), words[1:]
     if name in SHELLS:
-        yield from _shell(name, rest, fed=fed, piped=piped)
-    elif _PYTHON.fullmatch(name):
-        yield from _python(name, rest, fed=fed, piped=piped)
-    elif name in _OTHERS:
-        yield from _other(name, rest, fed)
+        yield from interpreters.shell(name, rest, fed=fed, piped=piped)
+    elif interpreters.PYTHON.fullmatch(name):
+        yield from interpreters.python(name, rest, fed=fed, piped=piped)
+    elif name in interpreters.OTHERS:
+        yield from interpreters.other(name, rest, fed)
     elif name in {"xargs", "parallel"}:
         yield from _from_list(name, rest, fed=fed, piped=piped)
     elif name in _BY_NAME:
@@ -171,80 +133,6 @@ def _after_options(rest: Words, values: str, before: int = 0) -> Words:
         else:
             break
     return rest[place + before :]
-
-
-def _shell(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
-    for place, each in enumerate(rest):
-        if re.fullmatch(r"-[A-Za-z]*c[A-Za-z]*", each.text):
-            script = next((more for more in rest[place + 1 :] if not re.match(r"[-+][A-Za-z]", more.text)), None)
-            yield from _script(f"{name} {each.text}", script)
-            return
-        if not each.text.startswith(("-", "+")) and rest[place - 1].text not in {"-o", "-O", "+o", "+O"}:
-            return  # a script file: its lines are judged when it is written, and by what they leave behind
-    if fed:
-        yield Inner(script=fed)
-    elif piped:
-        yield Inner(problem=f"`{name}` would run what another program prints, which nobody can know beforehand")
-
-
-def _script(program: str, text: Word | None) -> Iterator[Inner]:
-    if text is None:
-        return
-    if text.computed and text.text.strip("* ") == "":
-        yield Inner(problem=f"the script of `{program}` is computed (`{text.computed}`); write it out")
-    else:
-        yield Inner(script=text.text)
-
-
-def _python(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
-    for place, each in enumerate(rest):
-        if re.fullmatch(r"-[A-Za-z]*c", each.text):
-            code = rest[place + 1] if place + 1 < len(rest) else Word("")
-            if code.computed and code.text.strip("* ") == "":
-                yield Inner(problem=f"the code of `{name} -c` is computed (`{code.computed}`); write it out")
-            yield from _code(inline.python(code.text))
-            return
-        if re.fullmatch(r"-[A-Za-z]*c.+", each.text, re.DOTALL) and "m" not in each.text.partition("c")[0]:
-            yield from _code(inline.python(each.text.partition("c")[2]))
-            return
-        if each.text == "-m" or re.fullmatch(r"-[A-Za-z]*m\w*", each.text):
-            yield from _module(rest[place:])
-            return
-        if not each.text.startswith("-") and rest[place - 1].text not in {"-X", "-W"}:
-            return
-    if fed:
-        yield from _code(inline.python(fed))
-    elif piped:
-        yield Inner(problem=f"`{name}` would run what another program prints, which nobody can know beforehand")
-
-
-def _module(rest: Words) -> Iterator[Inner]:
-    """Judge `python -m NAME` like the program of that name."""
-    attached = rest[0].text.partition("m")[2]
-    words = (Word(attached), *rest[1:]) if attached else rest[1:]
-    if words:
-        yield Inner(words=(Word(words[0].text.replace("_", "-"), words[0].computed), *words[1:]))
-
-
-def _code(found: inline.Found) -> Iterator[Inner]:
-    for command in found.commands:
-        yield Inner(words=tuple(Word(part, computed=_VARIABLE if part == UNKNOWN else "") for part in command))
-    for script in found.scripts:
-        yield Inner(script=script, guessed=True)
-
-
-def _other(name: str, rest: Words, fed: str) -> Iterator[Inner]:
-    letters = _OTHERS[name]
-    pattern = re.compile(rf"-(?:[A-Za-z]*[{letters}]|{letters}|-eval|-execute|-Command)", re.IGNORECASE)
-    codes = [rest[place + 1].text for place, each in enumerate(rest[:-1]) if pattern.fullmatch(each.text)]
-    codes += [each.text.partition("!")[2] for each in rest if each.text.startswith(("+!", "+:!", "+:r!"))]
-    for code in [*codes, *([fed] if fed else [])]:
-        for script in inline.other(code).scripts:
-            yield Inner(script=script, guessed=True)
-        if "!" in code and name in {"vim", "vi", "nvim", "ex"}:
-            yield Inner(script=code.partition("!")[2], guessed=True)
-        if code in codes and name not in {"perl", "ruby", "php", "node", "nodejs"}:
-            yield Inner(script=code.lstrip(":!"), guessed=True)
 
 
 def _from_list(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
@@ -305,14 +193,14 @@ def _alias(_name: str, rest: Words) -> Iterator[Inner]:
 def _as_user(_name: str, rest: Words) -> Iterator[Inner]:
     for place, each in enumerate(rest[:-1]):
         if each.text in {"-c", "--command"}:
-            yield from _script("su -c", rest[place + 1])
+            yield from interpreters.script("su -c", rest[place + 1])
 
 
 def _with_option_or_rest(name: str, rest: Words) -> Iterator[Inner]:
     """Judge `flock FILE command`, `script -c 'command'` and `watch command`."""
     for place, each in enumerate(rest[:-1]):
         if re.fullmatch(r"-[A-Za-z]*c|--command", each.text):
-            yield from _script(f"{name} -c", rest[place + 1])
+            yield from interpreters.script(f"{name} -c", rest[place + 1])
             return
     if name == "flock":
         yield from _words(_after_options(rest, "wE", 1))
@@ -330,13 +218,6 @@ def _found_files(name: str, rest: Words) -> Iterator[Inner]:
             yield from _words(tuple(Word(more.text) for more in words[:end]))
 
 
-def _awk(_name: str, rest: Words) -> Iterator[Inner]:
-    program = next(iter(_after_options(rest, "Fvf")), None)
-    if program is not None and re.search(r"\bsystem\s*\(|\|\s*getline|\|\s*\"|print[^;}]*\|", program.text):
-        for script in inline.other(program.text).scripts:
-            yield Inner(script=script, guessed=True)
-
-
 def _remote(_name: str, rest: Words) -> Iterator[Inner]:
     words = _after_options(rest, "bcDEeFIiJLlmOopQRSWw", 1)
     if words:
@@ -351,20 +232,6 @@ def _archive(_name: str, rest: Words) -> Iterator[Inner]:
             yield Inner(script=match[1])
         elif each.text in {"-I", "-e", "--to-command", "--use-compress-program", "--rsh"} and place + 1 < len(rest):
             yield Inner(script=rest[place + 1].text, guessed=True)
-
-
-def _sed(_name: str, rest: Words) -> Iterator[Inner]:
-    for each in rest:
-        for match in re.finditer(r"(?:^|[;\n}\d$/])\s*e\s+([^\n]+)", each.text):
-            yield Inner(script=match[1], guessed=True)
-
-
-def _debugger(_name: str, rest: Words) -> Iterator[Inner]:
-    for place, each in enumerate(rest):
-        if each.text in {"-ex", "-eval-command", "--eval-command"} and place + 1 < len(rest):
-            yield Inner(script=re.sub(r"^(?:shell|!|pipe)\s*", "", rest[place + 1].text), guessed=True)
-        if each.text == "--args":
-            yield from _words(rest[place + 1 :])
 
 
 def _verb(name: str, rest: Words) -> Iterator[Inner]:
@@ -393,8 +260,8 @@ _BY_NAME: dict[str, Callable[[str, Words], Iterator[Inner]]] = {
     "tar": _archive,
     "rsync": _archive,
     "sort": _archive,
-    "sed": _sed,
-    "gsed": _sed,
-    "gdb": _debugger,
-    **dict.fromkeys(_AWK, _awk),
+    "sed": interpreters.sed,
+    "gsed": interpreters.sed,
+    "gdb": interpreters.debugger,
+    **dict.fromkeys(_AWK, interpreters.awk),
 }

@@ -7,14 +7,20 @@ import os
 import shutil
 import sys
 from importlib import resources
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worktrees.confinement import Confinement
 from worktrees.process import Bounds, Launch, run
 
-_STATIC: tuple[str, ...] = ("-O2", "-static")
-"""Without a loader to wait for, it starts sooner than `/bin/true`."""
-_PLAIN: tuple[str, ...] = ("-O2",)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COMPILATIONS: tuple[tuple[str, ...], ...] = (
+    ("-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie", "-DBARE"),
+    ("-O2", "-static"),
+    ("-O2",),
+)
+"""The one that starts soonest first; not every compiler and processor can have it."""
 _LONGEST_COMPILATION_S = 60.0
 
 
@@ -34,11 +40,11 @@ def client_command(folder: Path, *, http: bool = False) -> list[str]:
 
 def _compiled(folder: Path) -> Path | None:
     compiler = shutil.which("cc")
-    if not compiler:
+    if not compiler or sys.platform != "linux":
         return None
     source = _source("guard.c")
     target = folder / f"guard-{hashlib.sha256(source).hexdigest()[:16]}"
-    made = target.is_file() or any(_compile(compiler, flags, source, target) for flags in (_STATIC, _PLAIN))
+    made = target.is_file() or any(_compile(compiler, flags, source, target) for flags in _COMPILATIONS)
     return target if made else None
 
 

@@ -18,21 +18,78 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 _SHELLS = frozenset(
-    "bash shell exec exec_command local_shell container.exec run_shell_command run_command execute_command terminal powershell".split()
+    {
+        "bash",
+        "shell",
+        "exec",
+        "exec_command",
+        "local_shell",
+        "container.exec",
+        "run_shell_command",
+        "run_command",
+        "execute_command",
+        "terminal",
+        "powershell",
+    }
 )
 _WRITERS = frozenset(
-    "write edit multiedit notebookedit write_file replace edit_file create_file str_replace_editor str_replace_based_edit_tool".split()
+    {
+        "write",
+        "edit",
+        "multiedit",
+        "notebookedit",
+        "write_file",
+        "replace",
+        "edit_file",
+        "create_file",
+        "str_replace_editor",
+        "str_replace_based_edit_tool",
+    }
 )
 _PATCHERS = frozenset({"apply_patch", "applypatch", "patch"})
-_READERS = frozenset("read read_file read_many_files view_image notebookread ls list list_directory view".split())
-_SEARCHERS = frozenset("grep glob search_file_content grep_search find_files codesearch ripgrep".split())
+_READERS = frozenset(
+    {"read", "read_file", "read_many_files", "view_image", "notebookread", "ls", "list", "list_directory", "view"}
+)
+_SEARCHERS = frozenset({"grep", "glob", "search_file_content", "grep_search", "find_files", "codesearch", "ripgrep"})
 _HARMLESS = frozenset(
-    (
-        "todowrite todoread todo_write write_todos update_plan task agent taskoutput bashoutput taskcreate taskget tasklist "
-        "taskupdate exitplanmode enterplanmode exit_plan_mode askuserquestion ask_user structuredoutput skill slashcommand "
-        "toolsearch save_memory think sleep webfetch websearch web_fetch google_web_search web_search request_user_input "
-        "write_stdin invalid activate_skill memory lsp"
-    ).split()
+    {
+        "todowrite",
+        "todoread",
+        "todo_write",
+        "write_todos",
+        "update_plan",
+        "task",
+        "agent",
+        "taskoutput",
+        "bashoutput",
+        "taskcreate",
+        "taskget",
+        "tasklist",
+        "taskupdate",
+        "exitplanmode",
+        "enterplanmode",
+        "exit_plan_mode",
+        "askuserquestion",
+        "ask_user",
+        "structuredoutput",
+        "skill",
+        "slashcommand",
+        "toolsearch",
+        "save_memory",
+        "think",
+        "sleep",
+        "webfetch",
+        "websearch",
+        "web_fetch",
+        "google_web_search",
+        "web_search",
+        "request_user_input",
+        "write_stdin",
+        "invalid",
+        "activate_skill",
+        "memory",
+        "lsp",
+    }
 )
 """Tools that touch neither the tree nor a program; the sandbox bounds what they reach on the network."""
 _PATHS = ("file_path", "path", "filePath", "absolute_path", "notebook_path", "dir_path", "filename")
@@ -128,7 +185,9 @@ def _patch(tool: str, given: Event, cwd: str) -> Iterator[Call]:
 
 def _read_paths(given: Event, path: str) -> list[str]:
     several = [given.get(key) for key in ("paths", "include", "file_paths")]
-    return [path] * bool(path) + [each for some in several if isinstance(some, list) for each in some if isinstance(each, str)]
+    return [path] * bool(path) + [
+        each for some in several if isinstance(some, list) for each in some if isinstance(each, str)
+    ]
 
 
 def _text(given: Event, keys: tuple[str, ...]) -> str:

@@ -85,7 +85,11 @@ class Desk:
         try:
             event = _parsed(raw)
             if self._trouble:
-                return event, None, refused(f"questions cannot be kept ({self._trouble}), so none is answered with a yes")
+                return (
+                    event,
+                    None,
+                    refused(f"questions cannot be kept ({self._trouble}), so none is answered with a yes"),
+                )
             asked = hooks.calls(event)
         except hooks.UnclearError as error:
             return event, None, refused(str(error))
@@ -205,6 +209,9 @@ class _Answering(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 128
     desk: Desk
     closing = False
+
+    def __init__(self, address: Any, handler: type[socketserver.BaseRequestHandler]) -> None:
+        super().__init__(address, handler)
 
     def work(self) -> None:
         while not self.closing:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def gates(level: Level) -> Iterator[Result]:
         commits = commit_all(repository, [example for _, example in todo])
         bench = _Bench(repository=repository, folder=folder, level=level)
         with ThreadPoolExecutor(WORKERS) as pool:
-            said = list(pool.map(bench.play, todo, commits))
+            said = list(pool.map(bench.play, todo, commits, count()))
     for gate in catalogue():
         own = [(wrong, seconds) for (one, _), (wrong, seconds) in zip(todo, said, strict=True) if one.name == gate]
         wrong = tuple(complaint for complaint, _ in own if complaint)
@@ -74,10 +75,10 @@ class _Bench:
     folder: Path
     level: Level
 
-    def play(self, what: tuple[Gate, Example], commits: tuple[str, str]) -> tuple[str, float]:
+    def play(self, what: tuple[Gate, Example], commits: tuple[str, str], number: int) -> tuple[str, float]:
         gate, example = what
         begun = time.monotonic()
-        place = self.folder / commits[1][:12]
+        place = self.folder / str(number)  # two cases may have the same commits
         opened: list[Workshop] = []
 
         def workshop(base: str) -> Workshop:
@@ -135,7 +136,7 @@ attempts = 1
 mode = "{level}"
 [agents.actor]
 kind = "scripted"
-script = "script.json"
+script = "../script.json"
 [tests]
 run = []
 """
@@ -184,7 +185,7 @@ def _demo(root: Path, level: Level) -> None:
     plan = {"request": "selftest", "tickets": [_ticket("honest", "good.py"), _ticket("bad", "bad.py")]}
     steps = {"honest": [honest], "bad": [[step for _, step, _ in MISDEEDS]]}
     (root / "orchestrate.toml").write_text(POLICY.format(level=level), encoding="utf-8")
-    (root / "script.json").write_text(json.dumps({"plan": plan, "tickets": steps}), encoding="utf-8")
+    root.with_name("script.json").write_text(json.dumps({"plan": plan, "tickets": steps}), encoding="utf-8")
     (root / "core.py").write_text("A = 1\n", encoding="utf-8")
     first = (["init", "--quiet", "--initial-branch", "main"], ["add", "--all"], ["commit", "--quiet", "-m", "demo"])
     for words in first:

@@ -12,6 +12,7 @@ collected have no ids to be compared; runners other than pytest have no tests of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gates import suite
@@ -158,7 +159,9 @@ def _compared(case: Case, ran: Suite, base: dict[str, str], flaky: tuple[str, ..
     for result in odd:
         was = before.get(base.get(result.id, ""), "")
         if result.state in {"failed", "error"}:
-            found.append(_red(result, note=OLD if was in {"failed", "error"} else ""))
+            old = was in {"failed", "error"}
+            need = Need(kind="known-red", subject=f"test {result.id}", bound=case.repository.tree(case.change.base))
+            found.append(replace(_red(result, note=OLD if old else ""), need=need if old else None))
         elif result.id in base and was not in {"skipped", "xfailed"}:
             found.append(_silenced(result, was))
     return found, ""

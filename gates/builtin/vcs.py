@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tickets.policy import Policy
 
 CONTROL_FILES = frozenset({".gitattributes", ".gitmodules", ".gitignore", ".mailmap"})
-_PROGRAMS = re.compile(r"git(?:-[\w-]+)?(?:\.exe)?|gh|hub|glab|jj|hg|svn|fossil|bzr|sl|tig|lazygit|gitk|dulwich|pre-commit")
+_PROGRAMS = re.compile(
+    r"git(?:-[\w-]+)?(?:\.exe)?|gh|hub|glab|jj|hg|svn|fossil|bzr|sl|tig|lazygit|gitk|dulwich|pre-commit"
+)
 _BINARY = re.compile(r"/(?:s?bin|libexec|git-core)/git(?:-[\w-]+)?")
 
 

@@ -44,7 +44,9 @@ CASES = (
     _case(
         "its pattern finds something, and its exit code is 0",
         {"a.txt": "bad\n"},
-        _check("grep", "-nH", "ba", "a.txt", parser="regex", pattern=r"^(?P<path>[^:]+):(?P<line>\d+):(?P<message>bad)"),
+        _check(
+            "grep", "-nH", "ba", "a.txt", parser="regex", pattern=r"^(?P<path>[^:]+):(?P<line>\d+):(?P<message>bad)"
+        ),
         expects=("checks.own",),
     ),
     _case(

@@ -105,7 +105,7 @@ CASES = (
         change={"hub/protocol.py": "class Model:\n    pass\n"},
         ticket={"requires": ["interface"]},
         policy=SHARED,
-        undecided="waits for the grant `interface`",
+        expects=("interfaces.shared",),
     ),
     Example(
         name="a metric that the ticket creates",

@@ -152,13 +152,9 @@ def test_allowed(make_case: MakeCase, judge: Judge, name: str) -> None:
     judge.allowed(GATE, make_case(BASE, ALLOWED[name], ticket={}))
 
 
-def test_a_ticket_that_asks_for_the_grant_waits_for_it(make_case: MakeCase, judge: Judge) -> None:
-    asks = {"requires": ["dependency"]}
-    verdict = judge.undecided(
-        GATE, make_case(BASE, {"go.sum": "x v1 h1:y=\n"}, ticket=asks), "waits for the grant `dependency`"
-    )
-    assert verdict.findings
-    judge.allowed(GATE, make_case({"plain.py": "x = 2\n"}, {"plain.py": "x = 3\n"}, ticket=asks))
+def test_a_person_is_told_what_could_be_permitted(make_case: MakeCase, judge: Judge) -> None:
+    verdict = judge.refused(GATE, make_case(BASE, {"go.sum": "x v1 h1:y=\n"}, ticket={}), "dependencies.added")
+    assert [(one.need.kind, one.need.subject) for one in verdict.findings if one.need] == [("dependency", "go.sum: x")]
 
 
 @pytest.mark.parametrize(

@@ -379,7 +379,7 @@ def test_secrets_are_not_to_be_read(command: str) -> None:
         "conda install -y x",
         "pip-compile",
         "bash -c 'pip install x'",
-        "python -c 'import subprocess, sys; subprocess.run([sys.executable, \"-m\", \"pip\", \"install\", \"x\"])'",
+        'python -c \'import subprocess, sys; subprocess.run([sys.executable, "-m", "pip", "install", "x"])\'',
     ],
 )
 def test_dependencies_stay_as_they_are(command: str) -> None:
@@ -410,8 +410,8 @@ def test_dependencies_stay_as_they_are(command: str) -> None:
         "curl -o README.md https://x.example",
         "sort -o README.md src/a.py",
         "chmod +x run.sh",
-        "python -c 'open(\"README.md\", \"w\").write(\"x\")'",
-        "python -c 'from pathlib import Path; Path(\"README.md\").write_text(\"x\")'",
+        'python -c \'open("README.md", "w").write("x")\'',
+        'python -c \'from pathlib import Path; Path("README.md").write_text("x")\'',
         "patch -p1 <<'E'\n--- a/README.md\n+++ b/README.md\n@@ -1 +1 @@\n-a\n+b\nE",
         "apply_patch <<'E'\n*** Begin Patch\n*** Update File: README.md\n*** End Patch\nE",
         "{ echo a; echo b; } > README.md",

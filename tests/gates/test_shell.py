@@ -40,7 +40,7 @@ def test_every_program_is_found(command: str, programs: list[str]) -> None:
         (r"$'\x67\151t' $'\t'", ["git", "\t"]),
         ("gi\\\nt", ["git"]),
         ('a "$HOME/b" ~/c', ["a", "$HOME/b", "$HOME/c"]),
-        ("a \"x $y 'z' \\\" w\"", ["a", "x * 'z' \" w"]),
+        ('a "x $y \'z\' \\" w"', ["a", "x * 'z' \" w"]),
         ('a ${TMPDIR:-/tmp}/b "$(pwd)/c"', ["a", "$TMPDIR/b", "$PWD/c"]),
     ],
 )

@@ -43,7 +43,7 @@ PNG = (
 
 
 def notebook(*cells: str) -> str:
-    made = [
+    made: list[dict[str, object]] = [
         {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": [cell]}
         for cell in cells
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hostile import bites, family, py, sh
 
 LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nvictim = int(os.environ['VICTIM'])\n"
-SHARED_USER = {"landlock": "processes of the same user may change each other's limits and priorities"}
 DAEMONS = family(
     "daemons",
     sh("nohup in the background", "nohup sleep 300 > /dev/null 2>&1 &"),
@@ -102,28 +101,17 @@ SIGNALS = family(
         py(
             "limits of a process of the person",
             "import os, resource; resource.prlimit(int(os.environ['VICTIM']), resource.RLIMIT_NOFILE, (9, 9))",
-            open_at=SHARED_USER,
         ),
         py(
             "priority of a process of the person",
             "import os; os.setpriority(os.PRIO_PROCESS, int(os.environ['VICTIM']), 19)",
-            open_at=SHARED_USER,
         ),
-        py(
-            "processors of a process of the person",
-            "import os; os.sched_setaffinity(int(os.environ['VICTIM']), {0})",
-            open_at=SHARED_USER,
-        ),
+        py("processors of a process of the person", "import os; os.sched_setaffinity(int(os.environ['VICTIM']), {0})"),
         py(
             "scheduling of a process of the person",
             "import os; os.sched_setscheduler(int(os.environ['VICTIM']), os.SCHED_IDLE, os.sched_param(0))",
-            open_at=SHARED_USER,
         ),
-        py(
-            "disk priority of a process of the person",
-            LIBC + "libc.syscall(251, 1, victim, 3 << 13)",
-            open_at=SHARED_USER,
-        ),
+        py("disk priority of a process of the person", LIBC + "libc.syscall(251, 1, victim, 3 << 13)"),
         sh("the choice of the memory killer", 'echo 1000 > "/proc/$VICTIM/oom_score_adj"'),
     ),
     sh("kill -9 at its parents", "kill -9 1; kill -9 $(awk '{print $4}' /proc/$PPID/stat); kill -9 $PPID"),

@@ -8,7 +8,6 @@ CALL = "import os, socket\nport = int(os.environ['PORT'])\n"
 LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 OUT = "    try: s.connect(place); print('BREACH')\n    except TimeoutError: print('BREACH: sent')\n    except OSError as error: print(error)"
 SHARED_MEMORY = {"landlock": "/dev/shm is shared, and open to files, because semaphores live there"}
-SHARED_IPC = {"landlock": "System V objects and message queues are shared with all processes of the user"}
 LOOKS = {"landlock": "Landlock knows no right over watches and locks"}
 NETWORK = family(
     "network",
@@ -20,11 +19,7 @@ NETWORK = family(
             + "for host in ('localhost', '0.0.0.0', '127.1.2.3', '::1', '::ffff:127.0.0.1'):\n    try: socket.create_connection((host, port), 1)\n    except OSError as error: print(host, error)",
         ),
         py("TCP by a first packet with data", CALL + "socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', port))"),
-        py(
-            "multipath TCP",
-            CALL + "socket.socket(2, 1, 262).connect(('127.0.0.1', port))",
-            open_at={"landlock": "Landlock's rules for TCP do not hold for multipath TCP"},
-        ),
+        py("multipath TCP", CALL + "socket.socket(2, 1, 262).connect(('127.0.0.1', port))"),
         py("UDP to a service of the machine", CALL + "socket.socket(2, 2).sendto(b'x', ('127.0.0.1', port))"),
         sh("the shell's own network", "echo x > /dev/tcp/127.0.0.1/$PORT; echo x > /dev/udp/127.0.0.1/$PORT"),
         py(
@@ -226,17 +221,15 @@ SHARED = family(
             "import ctypes, os\nlibc = ctypes.CDLL(None)\nlibc.sem_open(f'/{os.environ[\"TOKEN\"]}'.encode(), 0o100, 0o600, 1)",
             open_at=SHARED_MEMORY,
         ),
-        py("System V memory", LIBC + "libc.shmget(int(os.environ['KEY']) + 1, 4096, 0o1600)", open_at=SHARED_IPC),
+        py("System V memory", LIBC + "libc.shmget(int(os.environ['KEY']) + 1, 4096, 0o1600)"),
         py(
             "another's System V memory",
             LIBC + "found = libc.shmget(int(os.environ['KEY']), 0, 0)\nif found >= 0: libc.shmctl(found, 0, None)",
-            open_at=SHARED_IPC,
         ),
         py(
             "System V semaphores and messages",
             LIBC
             + "libc.semget(int(os.environ['KEY']) + 2, 1, 0o1600); libc.msgget(int(os.environ['KEY']) + 3, 0o1600)",
-            open_at=SHARED_IPC,
         ),
         py(
             "a POSIX message queue",

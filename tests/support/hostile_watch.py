@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import sys
+import sysconfig
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -63,9 +64,8 @@ def _names(folder: Path) -> dict[str, object]:
 
 def _environment() -> dict[str, object]:
     """Look at the interpreter that everybody shares: modes of its folders, names in them."""
-    site = next(Path(sys.prefix, "lib").glob("python3*/site-packages"))
-    folders = (Path(sys.prefix), Path(sys.prefix, "bin"), site)
-    return {str(folder): (_mode(folder), sorted(os.listdir(folder))) for folder in folders}  # noqa: PTH208 - names are enough
+    folders = (Path(sys.prefix), Path(sys.executable).parent, Path(sysconfig.get_path("purelib")))
+    return {str(one): (_mode(one), sorted(os.listdir(one))) for one in folders if one.is_dir()}  # noqa: PTH208 - names are enough
 
 
 def _machine(place: Place) -> dict[str, object]:

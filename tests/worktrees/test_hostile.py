@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from _pytest.mark import ParameterSet
     from hostile import Behaviour
 
     from worktrees.confinement import Level
@@ -24,7 +25,7 @@ LEAST_BEHAVIOURS, LEAST_TEETH = 120, 40
 TEETH = [behaviour for behaviour in HOSTILE if behaviour.unconfined]
 
 
-def each() -> Iterator[object]:
+def each() -> Iterator[ParameterSet]:
     """Every behaviour at each level that confines anything; one that this machine has not is skipped, and says why."""
     for level in (one for one in LEVELS if one != "none"):
         missing = pytest.mark.skipif(bool(trouble(level)), reason=f"{level}: {trouble(level)}")
@@ -46,7 +47,7 @@ def lab(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
         yield Lab(place=place)
 
 
-@pytest.mark.parametrize(("behaviour", "level"), each())
+@pytest.mark.parametrize(("behaviour", "level"), list(each()))
 def test_a_hostile_agent_does_no_damage_and_its_fix_is_kept(behaviour: Behaviour, level: Level, lab: Lab) -> None:
     played = lab.play(behaviour, level)
     assert played.lost == ()
