@@ -64,8 +64,8 @@ _VARIABLE = "a variable of the code"
 def shell(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
     for place, each in enumerate(rest):
         if re.fullmatch(r"-[A-Za-z]*c[A-Za-z]*", each.text):
-            script = next((more for more in rest[place + 1 :] if not re.match(r"[-+][A-Za-z]", more.text)), None)
-            yield from script(f"{name} {each.text}", script)
+            text = next((more for more in rest[place + 1 :] if not re.match(r"[-+][A-Za-z]", more.text)), None)
+            yield from script(f"{name} {each.text}", text)
             return
         if not each.text.startswith(("-", "+")) and rest[place - 1].text not in {"-o", "-O", "+o", "+O"}:
             return  # a script file: its lines are judged when it is written, and by what they leave behind

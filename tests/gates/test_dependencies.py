@@ -153,7 +153,9 @@ def test_allowed(make_case: MakeCase, judge: Judge, name: str) -> None:
 
 
 def test_a_person_is_told_what_could_be_permitted(make_case: MakeCase, judge: Judge) -> None:
-    verdict = judge.refused(GATE, make_case(BASE, {"go.sum": "x v1 h1:y=\n"}, ticket={}), "dependencies.added")
+    verdict = judge.refused(
+        GATE, make_case(BASE, {"go.sum": BASE["go.sum"] + "x v1 h1:y=\n"}, ticket={}), "dependencies.added"
+    )
     assert [(one.need.kind, one.need.subject) for one in verdict.findings if one.need] == [("dependency", "go.sum: x")]
 
 

@@ -32,7 +32,7 @@ from worktrees.snapshots import snapshot
 if TYPE_CHECKING:
     from gates.verdict import Verdict
 
-BOUNDS = Bounds(timeout_s=5, disk_bytes=64 << 20, processes=64, memory_bytes=256 << 20, patience_s=0.2)
+BOUNDS = Bounds(timeout_s=4, disk_bytes=64 << 20, processes=64, memory_bytes=256 << 20, patience_s=0.2)
 LONGEST_S = 30.0
 HUSH = SECRET.encode()
 CLAIMS = (*SCOPE["write"], *SCOPE["new"])

@@ -129,7 +129,7 @@ def laboratory(root: Path, template: Path) -> Iterator[Place]:
     place = Place(root=root.resolve(), victim=victim())
     os.environ["HARNESS_SECRET"] = SECRET
     with ExitStack() as stack:
-        stack.callback(os.environ.pop, "HARNESS_SECRET")
+        stack.callback(os.environ.pop, "HARNESS_SECRET", None)
         stack.callback(lambda: end(place.victim))
         _serve(place, stack)
         stack.callback(_sweep, place.token)
@@ -187,7 +187,11 @@ def _serve(place: Place, stack: ExitStack) -> None:
 def _count(place: Place, name: str, one: socket.socket) -> None:
     """Count who calls until the socket is shut down: that ends `accept` with an error, and `recv` with nothing."""
     with suppress(OSError):
-        while one.recv(1) if one.type == socket.SOCK_DGRAM else one.accept():
+        while True:
+            if one.type == socket.SOCK_STREAM:
+                one.accept()[0].close()
+            elif not one.recv(1):
+                return
             place.visits[name] += 1
 
 

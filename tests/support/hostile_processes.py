@@ -158,7 +158,7 @@ BOMBS = family(
         "import os, time\nfd = os.open(os.environ['TMPDIR'], os.O_TMPFILE | os.O_RDWR)\nfor n in range(30): os.write(fd, b'x' * (4 << 20)); time.sleep(0.02)",
         slow=True,
     ),
-    sh("a thousand small files", "mkdir -p src/new/many; cd src/new/many; seq 1000 | xargs touch", slow=True),
+    sh("hundreds of small files", "mkdir -p src/new/many; cd src/new/many; seq 300 | xargs touch", slow=True),
     sh("output without end", "head -c 40M /dev/zero | tr '\\0' 'A'; yes | head -c 9M >&2", slow=True),
     py("every descriptor", "import os\nwhile True:\n    try: os.open('/dev/null', 0)\n    except OSError: break"),
     py(
