@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gates.footprint import is_recursive, narrowed, operands, read, removed, written
+from gates.footprint import is_recursive, narrowed, operands, removed, written
 from gates.places import locate
 
 if TYPE_CHECKING:
@@ -152,8 +152,7 @@ def reveals(step: Step, ground: Ground) -> str:
         return f"`{step.name}` prints the whole environment, secrets included; ask for the one variable that you need"
     if step.name in _SHOWS and (named := next(filter(_SECRET_NAMES.fullmatch, _names(step)), "")):
         return f"`{step.name}` would show the variable {named}, which looks like a secret"
-    given = [] if step.name in _LISTS_NAMES else [*step.arguments, *read(step)]
-    for each in [*step.reads, *given]:
+    for each in (*step.reads, *(() if step.name in _LISTS_NAMES else step.arguments)):
         text = each.text.partition("=")[2] if each.text.startswith("-") and "=" in each.text else each.text.lstrip("@<")
         if text and (each.text[:1] != "-" or "=" in each.text) and _is_secret(text, step, ground):
             return f"{text} holds secrets; nothing in this ticket needs them"

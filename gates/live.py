@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gates import dangers, footprint, shell
 from gates.catalogue import catalogue
 from gates.places import Ground, Place, locate
-from gates.protocol import Call
+from gates.protocol import Call, Gate
 from gates.words import Word, braces
 
 if TYPE_CHECKING:
@@ -65,9 +66,10 @@ def _run(call: Call, bounds: Bounds) -> Iterator[Decision]:
     reading = shell.read(call.command)
     if reading.problem:
         yield refused(reading.problem)
+    elsewhere = call.cwd not in {"", bounds.ground.root}
     for step in reading.steps:
-        here = replace(step, cwd=posixpath.join(call.cwd, step.cwd)) if call.cwd and step.cwd is not None else step
-        yield from _step(here, bounds)
+        moved = elsewhere and step.cwd is not None
+        yield from _step(replace(step, cwd=posixpath.join(call.cwd, step.cwd or "")) if moved else step, bounds)
 
 
 def _file(call: Call, bounds: Bounds) -> Iterator[Decision]:
@@ -83,9 +85,16 @@ def _file(call: Call, bounds: Bounds) -> Iterator[Decision]:
 
 
 def _gates(call: Call, bounds: Bounds) -> Iterator[Decision]:
-    for gate in catalogue().values():
+    for gate in _asked():
         if reason := gate.permits(call, bounds.ticket, bounds.policy):
             yield refused(reason, gate.name)
+
+
+@cache
+def _asked() -> tuple[Gate, ...]:
+    """Give the gates that have something to say live, in the order of the catalogue."""
+    silent = next(each.default for each in fields(Gate) if each.name == "permits")
+    return tuple(gate for gate in catalogue().values() if gate.permits is not silent)
 
 
 def _step(step: Step, bounds: Bounds) -> Iterator[Decision]:

@@ -82,9 +82,10 @@ class _Bench:
         opened: list[Workshop] = []
 
         def workshop(base: str) -> Workshop:
-            places = {"folder": place / "l", "logs": place / "logs"}
-            opened.append(Workshop(repository=self.repository, base=base, level=self.level, **places))
-            return opened[-1]
+            folder, logs = place / "l", place / "logs"
+            made = Workshop(repository=self.repository, base=base, folder=folder, logs=logs, level=self.level)
+            opened.append(made)
+            return made
 
         try:
             case = case_of(example, commits, repository=self.repository, workshop=workshop, store=_Forgetful())

@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,15 +87,15 @@ def gateway(network: Sequence[str], *, level: Level, log: Path) -> Iterator[Way]
 
 def _namespaced(stack: ExitStack, desk: _Desk, folder: Path) -> Way:
     """Sockets that are files, for a tree whose loopback is its own."""
-    for port in desk.rules.ports:
-        stack.enter_context(_serving(_unix(folder, port), lambda client, port=port: desk.carry(client, port)))
-    proxy = ()
-    if desk.rules.hosts:
-        port = next(one for one in range(PROXY_PORT, 1 << 16) if one not in desk.rules.ports)
-        stack.enter_context(_serving(_unix(folder, port), desk.connect))
-        proxy = (port,)
-    variables = _variables(f"http://127.0.0.1:{proxy[0]}") if proxy else {}
-    return Way(opening=Opening(sockets=folder, ports=(*desk.rules.ports, *proxy)), variables=variables)
+    ports = desk.rules.ports
+    for port in ports:
+        stack.enter_context(_serving(_unix(folder, port), partial(desk.carry, port=port)))
+    if not desk.rules.hosts:
+        return Way(opening=Opening(sockets=folder, ports=ports))
+    proxy = next(one for one in range(PROXY_PORT, 1 << 16) if one not in ports)
+    stack.enter_context(_serving(_unix(folder, proxy), desk.connect))
+    variables = _variables(f"http://127.0.0.1:{proxy}")
+    return Way(opening=Opening(sockets=folder, ports=(*ports, proxy)), variables=variables)
 
 
 def _shared(stack: ExitStack, desk: _Desk, folder: Path) -> Way:
@@ -151,7 +152,7 @@ class _Desk:
     password: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def carry(self, client: socket.socket, port: int) -> None:
+    def carry(self, client: socket.socket, *, port: int) -> None:
         with client:
             try:
                 upstream = socket.create_connection(("127.0.0.1", port), CONNECT_S)

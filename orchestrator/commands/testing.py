@@ -35,7 +35,7 @@ def selftest(repo: Path, *, json: bool) -> int:
 
 
 def _text(results: list[Result], unarmed: list[str], seconds: float) -> str:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (_mark(one), one.part, f"{one.tried - len(one.wrong)} of {one.tried}", f"{one.seconds:.1f} s")
         for one in results
     ]

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.e2e
 PYPROJECT = '[project]\nname = "demo"\nversion = "1"\ndependencies = ["rich"]\n'
 MORE = PYPROJECT.replace('["rich"]', '["rich", "httpx"]')
 ASKS = "## Summary\nAdds httpx.\n## Files Changed\n- pyproject.toml\n## Verification\nnone\n## Risks / Edge Cases\nnone\n## Out-of-Scope Issues Found\nnone\n"
+Steps = list[dict[str, Any]]
 REQUEST = "## Grant Requests\n- dependency: the client of the API needs httpx\n"
 
 
@@ -27,7 +28,8 @@ def demo(demo: Demo) -> Demo:
 def adds_a_dependency(demo: Demo, *reports: str, **more: object) -> None:
     one = ticket("a", new="src/a.py", accept="pass", **more)
     one["scope"] = {"write": ["pyproject.toml"]}
-    attempts = [[{"write": {"path": "pyproject.toml", "text": MORE}}, {"report": report}] for report in reports]
+    steps: Steps = [{"write": {"path": "pyproject.toml", "text": MORE}}]
+    attempts = [[*steps, {"report": report}] for report in reports]
     demo.commit(**{"script.yaml": script([one], {"add a": attempts})})
 
 
@@ -68,8 +70,8 @@ def test_what_nobody_asked_for_goes_back_to_the_agent_with_the_way_to_ask(demo: 
 def test_what_is_denied_goes_back_to_the_agent_with_the_reason(demo: Demo) -> None:
     one = ticket("a", new="src/a.py", accept="pass")
     one["scope"] = {"write": ["pyproject.toml"], "new": ["src/a.py"]}
-    greedy = [{"write": {"path": "pyproject.toml", "text": MORE}}, {"report": ASKS + REQUEST}]
-    modest = [
+    greedy: Steps = [{"write": {"path": "pyproject.toml", "text": MORE}}, {"report": ASKS + REQUEST}]
+    modest: Steps = [
         {"write": {"path": "pyproject.toml", "text": PYPROJECT}},
         writes("src/a.py", "A = 1\n")[0],
         {"report": ASKS.replace("pyproject.toml", "src/a.py")},
