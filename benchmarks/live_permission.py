@@ -9,10 +9,10 @@ runs another program first, as an agent does between two tool calls: the process
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -157,12 +157,13 @@ def spawn(command: list[str], files: Iterator[Path], environment: dict[str, str]
 
 
 def post(url: str, files: Iterator[Path]) -> None:
-    place = urllib.parse.urlsplit(url)
-    line = http.client.HTTPConnection(place.hostname or "", place.port, timeout=5)
-    line.request("POST", place.path, body=next(files).read_bytes())
-    if line.getresponse().read()[:1] != b"{":
-        raise SystemExit("HTTP gave no answer")
-    line.close()
+    """Ask as a client does that has its HTTP in place: what is timed is the harness, not Python's http.client."""
+    place, body = urllib.parse.urlsplit(url), next(files).read_bytes()
+    head = f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=5) as line:
+        line.sendall(head.encode() + body)
+        if not line.recv(1 << 16).startswith(b"HTTP/1.1 200 OK"):
+            raise SystemExit("HTTP gave no answer")
 
 
 if __name__ == "__main__":

@@ -137,8 +137,7 @@ def key(gate: Gate, case: Case) -> str:
     if gate.judges == "change":
         # what the agent said, and what was measured before it, belong to the question as well
         parts += sorted(grant.identity for grant in case.grants if grant.in_force())
-        said = (case.report, case.evidence, case.attempt, case.known_receipts, case.spent)
-        parts += [repr(x) for x in (case.change.changes, *said)]
+        parts += [repr(x) for x in (case.change.changes, case.report, case.evidence, case.attempt, case.known_receipts)]
         parts += [repr(case.spent), repr(case.audit), _digest(case.transcript)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

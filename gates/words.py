@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,8 +14,9 @@ UNKNOWN = "*"
 """Stands in a word's text for each part that nobody can know beforehand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
+    """One word; a tuple, because dozens are made for every command."""
+
     text: str
     """Its value, with `$HOME`, `$TMPDIR` and `$PWD` left as they are: the harness knows these."""
     computed: str = ""

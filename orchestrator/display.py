@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def next_commands(outcome: dict[str, Any]) -> list[str]:
     stuck = [ticket for ticket in outcome["tickets"] if ticket["state"] != "landed"]
     if stuck:
         first = next((ticket for ticket in stuck if not ticket["reason"].startswith("waits for T-")), stuck[0])
+        if asked := re.search(r"\bG-[0-9]+\b", first["reason"]):
+            return ["orchestrate grants", f"orchestrate approve {asked[0]} --reason WHY"]
         return [f"orchestrate report {first['id']}", f"orchestrate tickets retry {first['id']}"]
     last = outcome["tickets"][-1]["id"] if outcome["tickets"] else ""
     return [f"orchestrate report {last}", "orchestrate memory show"] if last else []

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from gates.builtin.cost import asked_beforehand
 from gates.claims import sections
 from gates.verdict import finding_from_json
 from memory.grants import Answer
@@ -13,7 +14,7 @@ from tickets.grants import BLANKETS, KINDS, Kind, blanket, limit_need
 from tickets.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gates.verdict import Finding
     from memory.grants import GrantRow
@@ -42,7 +43,11 @@ def before_work(workspace: Workspace, row: TicketRow) -> Hold | None:
     kinds = [kind for kind in get_args(Kind) if kind in row.record.requires and kind in BLANKETS]
     needs = {blanket(kind): f"the ticket asks for the grant {kind}" for kind in kinds}
     needs |= {limit_need(name, value): f"the ticket widens {name} to {value}" for name, value in widened.items()}
-    rows = workspace.grants.ask(row, needs.items())
+    spending = _spending(workspace, row)
+    rows = workspace.grants.ask(row, (*needs.items(), *((one.need, one.message) for one in spending if one.need)))
+    rows = [_beforehand(workspace, row, one, _rules(spending)) for one in rows]
+    if hopeless := [one.message for one in spending if one.need is None]:
+        return Hold(state=State.REJECTED, reason=hopeless[0])
     if denied := [one for one in rows if one.state == "denied"]:
         return Hold(state=State.REJECTED, reason=_refusals(denied))
     return _waiting(rows)
@@ -58,10 +63,19 @@ def after_refusal(workspace: Workspace, row: TicketRow, report: dict[str, Any], 
     if not needs or any(one.need is None or one.need.kind not in wanted for one in findings):
         return None
     rows = workspace.grants.ask(row, ((need, one.message) for need, one in needs.items()))
-    rows = [
-        _beforehand(workspace, row, one, {need.subject: found.rule for need, found in needs.items()}) for one in rows
-    ]
+    rows = [_beforehand(workspace, row, one, _rules(needs.values())) for one in rows]
     return None if any(one.state == "denied" for one in rows) else _waiting(rows)
+
+
+def _spending(workspace: Workspace, row: TicketRow) -> list[Finding]:
+    """Say what of the ticket's paid compute a person has to agree to, before anybody works on it; raise where it has no price."""
+    policy = workspace.policy_at(workspace.head())
+    text = workspace.repository.read(workspace.head(), policy.cost.rates)
+    return asked_beforehand(row.record, policy, None if text is None else text.decode(errors="replace"))
+
+
+def _rules(findings: Iterable[Finding]) -> dict[str, str]:
+    return {one.need.subject: one.rule for one in findings if one.need}
 
 
 def _blocking(gate: dict[str, Any]) -> Iterator[Finding]:

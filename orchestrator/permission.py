@@ -19,7 +19,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -39,6 +38,7 @@ LONGEST_QUESTION = 16 * 2**20
 LONGEST_FIELD = 1000
 """Characters of a path, command or reason in the log."""
 LONGEST_LOG = 32 * 2**20
+LONGEST_HEAD = 1 << 16
 PATIENCE_S = 5.0
 AT_ONCE = 12
 """Questions that are answered side by side; more wait for their turn."""
@@ -160,6 +160,7 @@ def _short(value: object) -> str:
 def serving(bounds: Bounds, *, folder: Path, log: Path, http: bool = False) -> Iterator[Permission]:
     """Answer while the block is open; the socket lies in `folder`, or in one of its own where that name is too long."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    decide(Call(kind="run", command="true"), bounds)  # loads the parser: the agent's first question would wait for it
     with contextlib.ExitStack() as stack:
         desk = Desk(bounds=bounds, log=stack.enter_context(log.open("ab", buffering=0)))
         place = _place(folder, stack)
@@ -252,30 +253,35 @@ def _line(desk: Desk) -> type[socketserver.BaseRequestHandler]:
     return Line
 
 
-def _page(desk: Desk, token: str) -> type[BaseHTTPRequestHandler]:
-    class Page(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = PATIENCE_S
-        wbufsize = 1 << 16  # head and body in one packet: two would wait for each other's acknowledgement
+def _page(desk: Desk, token: str) -> type[socketserver.BaseRequestHandler]:
+    """Give a handler of one POST; the standard library's takes longer to read the head than the desk to answer."""
 
-        def do_POST(self) -> None:
-            length = self.headers.get("Content-Length", "")
-            if not hmac.compare_digest(self.path.encode(), f"/{token}".encode()):
-                self.send_error(403)
-            elif not length.isdecimal() or int(length) > LONGEST_QUESTION:
-                self.send_error(413)
-            else:
-                desk.answer(self.rfile.read(int(length)), self._give)
+    class Page(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(PATIENCE_S)
+            raw = self._until(b"", lambda got: b"\r\n\r\n" in got or len(got) > LONGEST_HEAD)
+            head, _, body = raw.partition(b"\r\n\r\n")
+            first, *lines = head.decode("latin-1").split("\r\n")
+            fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            length = fields.get("content-length", "")
+            if not length.isdecimal() or int(length) > LONGEST_QUESTION:
+                self._give(b"", "413 Content Too Large")
+                return
+            if "expect" in fields:
+                self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = self._until(body, lambda got: len(got) >= int(length))
+            if not hmac.compare_digest(first.rpartition(" ")[0].encode(), f"POST /{token}".encode()):
+                self._give(b"", "403 Forbidden")
+            elif len(body) == int(length):
+                desk.answer(body, self._give)
 
-        def _give(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
+        def _until(self, got: bytes, enough: Callable[[bytes], bool]) -> bytes:
+            while not enough(got) and (part := self.request.recv(CHUNK)):
+                got += part
+            return got
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing: the desk has its own log."""
+        def _give(self, body: bytes, status: str = "200 OK") -> None:
+            head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            self.request.sendall(head.encode() + body)
 
     return Page

@@ -148,6 +148,7 @@ def remove(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         folder.unlink(missing_ok=True)
         return
+    folder.chmod(0o700)  # one that is closed to its owner cannot be moved
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".gone"))
     todo = [folder.rename(aside / "0")]
     for number in count(1):

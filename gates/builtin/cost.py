@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gates.protocol import Case, Gate
 from gates.rates import arithmetic, asked_for, dollars, estimate_sha256, read_rates, worst_case
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
-from tickets.errors import FileError
+from tickets.errors import FileError, InconclusiveError
 from tickets.grants import Need
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _NOTHING_SAID = re.compile(r"(?:none\b.*|no|nothing|n/?a|-+|tbd|todo|\?+|)[.!]?"
 """What stands under Cost in the risk notes of a ticket that gives no reason."""
 
 
-class _UnknownError(Exception):
+class _UnknownError(InconclusiveError):
     """The worst case cannot be told; says why and what to do."""
 
 
@@ -54,7 +54,8 @@ def verify(case: Case) -> Verdict:
     figures = [_spending(case)]
     try:
         if case.ticket.cost:
-            shown, asked = _estimated(case, case.ticket, case.ticket.cost)
+            rates = case.read_base(case.policy.cost.rates)
+            shown, asked = _estimated(case.ticket, case.policy, case.ticket.cost, rates)
             figures.insert(0, shown)
             found = [*asked, *found]
     except _UnknownError as error:
@@ -63,17 +64,21 @@ def verify(case: Case) -> Verdict:
     return judged(found, otherwise="; ".join(figures))
 
 
-def _estimated(case: Case, ticket: Ticket, cost: Cost) -> tuple[str, list[Finding]]:
+def asked_beforehand(ticket: Ticket, policy: Policy, rates: str | None) -> list[Finding]:
+    """Give what a person has to agree to before anybody works on the ticket; raise InconclusiveError without a price."""
+    return _estimated(ticket, policy, ticket.cost, rates)[1] if ticket.cost else []
+
+
+def _estimated(ticket: Ticket, policy: Policy, cost: Cost, text: str | None) -> tuple[str, list[Finding]]:
     """Give the arithmetic of the worst case, and what it asks of a person."""
-    name = case.policy.cost.rates
-    text = case.read_base(name)
+    name = policy.cost.rates
     if text is None:
         raise _UnknownError(
             f"the price of {cost.gpu} is unknown: there is no rate card {name} at the base; "
             "commit one with source, date, currency and [gpus]"
         )
     try:
-        card = read_rates(text, name, max_age_days=case.policy.cost.max_age_days)
+        card = read_rates(text, name, max_age_days=policy.cost.max_age_days)
     except FileError as error:
         raise _UnknownError(
             f"the price of {cost.gpu} is unknown, because the rate card cannot be used: {error}"
@@ -85,12 +90,13 @@ def _estimated(case: Case, ticket: Ticket, cost: Cost) -> tuple[str, list[Findin
     rate = card.gpus[cost.gpu]
     shown = arithmetic(cost, rate)
     need = Need(kind="spend", subject=shown, bound=estimate_sha256(cost, text))
-    return shown, [*_tier(case, worst_case(cost, rate), need), *_reason(case, ticket, worst_case(cost, rate))]
+    usd = worst_case(cost, rate)
+    return shown, [*_tier(policy, usd, need), *_reason(policy, ticket, usd)]
 
 
-def _tier(case: Case, usd: Decimal, need: Need) -> Iterator[Finding]:
+def _tier(policy: Policy, usd: Decimal, need: Need) -> Iterator[Finding]:
     """Give what a person has to agree to; one permission for the estimate answers both."""
-    tiers = case.policy.cost
+    tiers = policy.cost
     auto, stop, cap = (_exact(figure) for figure in (tiers.auto_below_usd, tiers.stop_from_usd, tiers.day_cap_usd))
     if usd >= stop:
         message = f"at worst {need.subject}; from {dollars(stop)} on, a person has to agree to it, with a reason"
@@ -103,8 +109,8 @@ def _tier(case: Case, usd: Decimal, need: Need) -> Iterator[Finding]:
         yield _finding("day-cap", message, limit=cap, actual=usd, need=need)
 
 
-def _reason(case: Case, ticket: Ticket, usd: Decimal) -> Iterator[Finding]:
-    if usd >= _exact(case.policy.cost.stop_from_usd) and _NOTHING_SAID.fullmatch(ticket.risk.cost.strip()):
+def _reason(policy: Policy, ticket: Ticket, usd: Decimal) -> Iterator[Finding]:
+    if usd >= _exact(policy.cost.stop_from_usd) and _NOTHING_SAID.fullmatch(ticket.risk.cost.strip()):
         message = (
             f"the ticket gives no reason for {dollars(usd)}: say under risk, cost, what it is for "
             "and which one variant was verified first"

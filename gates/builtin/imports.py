@@ -108,15 +108,16 @@ def verify(case: Case) -> Verdict:
 
 
 def _by_reading(case: Case) -> Iterator[Finding]:
+    """Give one finding for each command and package, in the command's own file where that is what changed."""
     search = _Search(case=case)
     direct = [*_direct(search)]
     yield from direct
     told = {(finding.path, finding.actual) for finding in direct}
-    for file in changed_files(case):
-        for finding in _indirect(search, file):
-            if (finding.path, finding.actual) not in told:
-                told.add((finding.path, finding.actual))
-                yield finding
+    files = sorted(changed_files(case), key=lambda file: not matches(file.path, case.policy.imports.paths))
+    for command, finding in (one for file in files for one in _indirect(search, file)):
+        if (command, finding.actual) not in told:
+            told.add((command, finding.actual))
+            yield finding
 
 
 def _direct(search: _Search) -> Iterator[Finding]:
@@ -135,8 +136,8 @@ def _direct(search: _Search) -> Iterator[Finding]:
             yield _heavy(file.path, seen.line, seen.shown, message)
 
 
-def _indirect(search: _Search, file: PythonFile) -> Iterator[Finding]:
-    """Give the heavy packages that a command newly reaches by an import that the file adds."""
+def _indirect(search: _Search, file: PythonFile) -> Iterator[tuple[str, Finding]]:
+    """Give each command that newly reaches a heavy package by an import that the file adds."""
     for one in _added(file):
         for package, way in _ways(search, file, one).items():
             if chain := _start(search, file, package):
@@ -144,7 +145,7 @@ def _indirect(search: _Search, file: PythonFile) -> Iterator[Finding]:
                 message = (
                     f"{chain[0]} now imports {package} at start: {shown}; import it inside the function that needs it"
                 )
-                yield _heavy(file.path, one.line, package, message)
+                yield chain[0], _heavy(file.path, one.line, package, message)
 
 
 def _ways(search: _Search, file: PythonFile, one: Imported) -> dict[str, tuple[str, ...]]:

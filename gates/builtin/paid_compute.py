@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tickets.model import Ticket
     from tickets.policy import Policy
 
-STOPS = re.compile(r"(?:^|[^\w.-])(modal\s+(?:app|container)\s+(?:-\S+\s+)*stop\b)")
+_OPTIONS = r"(?:-\S+\s+(?:[^-\s]\S*\s+)?){0,4}"
+STOPS = re.compile(rf"(?:^|[^\w.-])(modal\s+{_OPTIONS}(?:app|container)\s+{_OPTIONS}stop\b)")
 """A command that stops a paid job."""
 _STARTS = re.compile(
     r"^(?:run|call|check_call|check_output|popen|system|getoutput|getstatusoutput|create_subprocess_\w+|exec\w*|spawn\w*|sudo|sh)$",

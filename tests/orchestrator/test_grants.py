@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -109,6 +110,60 @@ def test_a_widened_limit_is_permitted_in_the_gate_and_in_the_brief(demo: Demo) -
     assert grants(demo)[0]["subject"] == "limits.file_lines = 10"
     demo.orchestrate("approve", "G-0001", "--reason", "a table", exits=0)
     assert demo.git("show", "main:src/a.py") == long.strip()
+
+
+RATES = 'source = "the price list"\ndate = {date}\ncurrency = "USD"\n[gpus]\nH100 = 4.0\n'
+
+
+def pays(demo: Demo, *, hours: float, date: str = "", risk: str = "none") -> None:
+    one = ticket("a", new="src/a.py", accept="import a", cost={"gpu": "H100", "hours": hours}, risk={"cost": risk})
+    steps = {"add a": [writes("src/a.py", "A = 1\n")]}
+    day = date or datetime.now(UTC).date().isoformat()
+    demo.commit(**{"rates.toml": RATES.format(date=day), "script.yaml": script([one], steps)})
+
+
+def test_small_spending_needs_nobody(demo: Demo) -> None:
+    pays(demo, hours=1)
+    demo.feature("x", exits=0)
+
+
+def test_spending_is_asked_for_before_anybody_works_and_bound_to_its_estimate(demo: Demo) -> None:
+    pays(demo, hours=2)
+    outcome = demo.feature("x", exits=3)
+    assert outcome["tickets"][0]["attempts"] == 0
+    asked = grants(demo)[0]
+    assert (asked["kind"], asked["subject"][-7:]) == ("spend", "= $8.00")
+    demo.orchestrate("approve", "G-0001", "--reason", "the baseline", "--later", exits=0)
+    demo.commit(**{"rates.toml": (demo.root / "rates.toml").read_text().replace("4.0", "4.5")})
+    outcome = json.loads(demo.orchestrate("resume", "--json", exits=3).stdout)
+    assert outcome["tickets"][0]["state"] == "blocked"  # another price is another question
+    demo.orchestrate("approve", "G-0002", "--reason", "still fine", exits=0)
+
+
+def test_what_was_accepted_beforehand_is_not_asked_again(demo: Demo) -> None:
+    pays(demo, hours=2)
+    demo.feature("x", "--yes", exits=0)
+    assert [(one["state"], one["reason"]) for one in grants(demo, "--all")] == [("used", "accepted with --yes")]
+
+
+def test_large_spending_is_never_accepted_beforehand(demo: Demo) -> None:
+    pays(demo, hours=6, risk="the final run; one seed was verified in F-0001")
+    outcome = demo.feature("x", "--yes", exits=3)
+    assert "$24.00" in outcome["tickets"][0]["reason"]
+
+
+def test_large_spending_without_a_reason_is_refused(demo: Demo) -> None:
+    pays(demo, hours=6)
+    outcome = demo.feature("x", exits=1)
+    assert "gives no reason for $24.00" in outcome["tickets"][0]["reason"]
+
+
+@pytest.mark.parametrize("date", ["2020-01-01", "2999-01-01"])
+def test_a_price_of_another_time_is_no_price(demo: Demo, date: str) -> None:
+    pays(demo, hours=1, date=date)
+    outcome = demo.feature("x", exits=4)
+    assert "the price of H100 is unknown" in outcome["tickets"][0]["reason"]
+    assert outcome["tickets"][0]["attempts"] == 0
 
 
 @pytest.mark.parametrize(
