@@ -138,10 +138,7 @@ class _File:
     def closure(self, node: ast.AST) -> str:
         """Give what a definition does: its own code, and all that it uses of the file."""
         around = next((one for one in self.tree.body if any(part is node for part in ast.walk(one))), None)
-        begin = [
-            node,
-            *(one for one in self.tree.body if isinstance(one, ast.Expr) and not isinstance(one.value, ast.Constant)),
-        ]
+        begin = [node, *(one for one in self.tree.body if _concerns_all(one))]
         if isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef):
             begin.append(around)
         pieces = [meaning(one, annotations=False) for one in begin]
@@ -161,6 +158,13 @@ class _File:
                 more = {part.id for part in ast.walk(statement) if isinstance(part, ast.Name)} - known
                 known |= more
                 waiting += more
+
+
+def _concerns_all(statement: ast.stmt) -> bool:
+    """Say whether a statement may change any definition of the file: a call, or names that nobody lists."""
+    if isinstance(statement, ast.ImportFrom):
+        return any(alias.name == "*" for alias in statement.names)
+    return isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Constant)
 
 
 def _given(statement: ast.stmt) -> set[str]:

@@ -62,6 +62,8 @@ class Example:
     """Its tree may be `@`: the tree of the change."""
     transcript: str | None = None
     receipts: tuple[tuple[str, int | None], ...] = ()
+    needs: tuple[str, ...] = ()
+    """Packages that the interpreter must have, because the gate calls them."""
     runs: bool = False
     """Whether the gate starts commands of the tree: slower, and under the sandbox."""
 

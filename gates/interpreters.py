@@ -68,11 +68,24 @@ def shell(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
             yield from script(f"{name} {each.text}", text)
             return
         if not each.text.startswith(("-", "+")) and rest[place - 1].text not in {"-o", "-O", "+o", "+O"}:
-            return  # a script file: its lines are judged when it is written, and by what they leave behind
+            yield from sourced(name, each, fed=fed)
+            return
     if fed:
         yield Inner(script=fed)
     elif piped:
-        yield Inner(problem=f"`{name}` would run what another program prints, which nobody can know beforehand")
+        yield _printed_elsewhere(name)
+
+
+def sourced(name: str, file: Word, *, fed: str) -> Iterator[Inner]:
+    """Judge a script file: its lines are judged by what they leave behind, unless another program prints them."""
+    if file.text in {"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "-"} and fed:
+        yield Inner(script=fed)
+    elif file.text.startswith(("/dev/", "/proc/")) or file.computed.startswith("<("):
+        yield _printed_elsewhere(name)
+
+
+def _printed_elsewhere(name: str) -> Inner:
+    return Inner(problem=f"`{name}` would run what another program prints, which nobody can know beforehand")
 
 
 def script(program: str, text: Word | None) -> Iterator[Inner]:
@@ -103,7 +116,7 @@ def python(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
     if fed:
         yield from _code(inline.python(fed))
     elif piped:
-        yield Inner(problem=f"`{name}` would run what another program prints, which nobody can know beforehand")
+        yield _printed_elsewhere(name)
 
 
 def _module(rest: Words) -> Iterator[Inner]:

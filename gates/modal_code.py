@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gates.bindings import last_name
 from gates.python_names import FUNCTIONS, aliases, dotted, nodes, packages, resolved
 
 if TYPE_CHECKING:
@@ -45,14 +46,9 @@ class Remote:
     @property
     def tried_again(self) -> bool:
         """Whether Modal can start it again at all: it cannot for web functions and generators."""
-        names = {last(one) for body in self.bodies for one in body.decorator_list}
+        names = {last_name(one) for body in self.bodies for one in body.decorator_list}
         yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for body in self.bodies for node in ast.walk(body))
         return not (names & WEB or (yields and isinstance(self.node, FUNCTIONS)))
-
-
-def last(node: ast.expr) -> str:
-    """Give the last part of the name of what is called or used as a decorator."""
-    return dotted(node.func if isinstance(node, ast.Call) else node).split(".")[-1]
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gates.bindings import last_name
 from gates.modal_writes import uncommitted
 from gates.python_code import Seen
 from gates.python_names import FUNCTIONS, dotted, nodes, packages, resolved
@@ -154,7 +155,7 @@ def _is_model(code: ModalCode, node: ast.expr) -> bool:
         return False
     if any(isinstance(one, ast.Dict) for one in origins):
         return False
-    moved = (one for one in origins if isinstance(one, ast.Call) and _last(one.func) in _MOVES)
+    moved = (one for one in origins if isinstance(one, ast.Call) and last_name(one) in _MOVES)
     return any(_MODEL.search(_last(one)) for one in origins) or any(_is_named_model(one) for one in moved)
 
 
@@ -177,6 +178,8 @@ class _Launch:
     function: str
     varied: bool
     """Whether it stands in a loop, with other arguments each time."""
+    direct: bool
+    """Whether it is called here, and not by what it is handed to."""
 
 
 def _variants(code: ModalCode) -> Iterator[Seen]:
@@ -205,17 +208,19 @@ def _launches(code: ModalCode, scope: ast.AST) -> list[_Launch]:
 
 
 def _launch(code: ModalCode, node: ast.AST, loop: ast.AST | None) -> _Launch | None:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return None
-    named = node.func.value if node.func.attr == "aio" else node.func
-    if (
-        not isinstance(named, ast.Attribute)
-        or named.attr not in {"spawn", "remote"}
-        or not code.is_function(named.value)
-    ):
-        return None
-    varied = loop is not None and (named.attr == "spawn" or _varies(node, loop))
-    return _Launch(call=node, how=named.attr, function=ast.unparse(named.value), varied=varied)
+    """Read a call as a launch: of `f.remote` or `f.spawn` itself, or by whatever is handed one of them."""
+    for place, one in enumerate((node.func, *node.args) if isinstance(node, ast.Call) else ()):
+        named = one.value if isinstance(one, ast.Attribute) and one.attr == "aio" else one
+        if isinstance(node, ast.Call) and isinstance(named, ast.Attribute) and _is_launcher(code, named):
+            mapped = place > 0 and "map" in last_name(node)
+            varied = mapped or (loop is not None and (named.attr == "spawn" or _varies(node, loop)))
+            function = ast.unparse(named.value)
+            return _Launch(call=node, how=named.attr, function=function, varied=varied, direct=place == 0)
+    return None
+
+
+def _is_launcher(code: ModalCode, node: ast.Attribute) -> bool:
+    return node.attr in {"spawn", "remote"} and code.is_function(node.value)
 
 
 def _own(scope: ast.AST) -> Iterator[tuple[ast.AST, ast.AST | None]]:
@@ -241,7 +246,7 @@ def _verified(code: ModalCode, launches: list[_Launch]) -> Iterator[tuple[int, s
     awaited = [value for _, _, value in code.uses({"get"})] if launches else []
     for one in launches:
         waited = any(one.call in ast.walk(value) or _holds(code, value, one.call) for value in awaited)
-        if not one.varied and (one.how == "remote" or waited):
+        if one.direct and not one.varied and (one.how == "remote" or waited):
             yield one.call.lineno, one.function
 
 

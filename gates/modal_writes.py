@@ -66,11 +66,11 @@ def _commits(code: ModalCode, body: ast.AST) -> Iterator[tuple[int, str]]:
     for node, _, owner in code.uses({"commit"}, inside=body):
         if code.is_volume(owner):
             yield node.lineno, dotted(owner)
-    for node in ast.walk(body):
-        helper = code.defined.get(dotted(node.func)) if isinstance(node, ast.Call) else None
+    for call in (node for node in ast.walk(body) if isinstance(node, ast.Call)):
+        helper = code.defined.get(dotted(call.func))
         if helper is not None and helper is not body:
             for _, _, owner in code.uses({"commit"}, inside=helper):
-                yield getattr(node, "lineno", 0), dotted(owner) if code.is_volume(owner) else "?"
+                yield call.lineno, dotted(owner) if code.is_volume(owner) else "?"
 
 
 def _writes(code: ModalCode, body: ast.AST, mounts: list[_Mount]) -> Iterator[tuple[int, _Mount, ast.AST]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_MODULES = 150
 """Modules of one commit that are read in all; beyond that, nothing more is followed."""
 _IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
+_BY_NAME = ("importlib", "builtins")
 _USUAL_ROOTS = ("", "src", "lib", "python")
 
 
@@ -58,19 +59,25 @@ def package_of(name: str, packages: Iterable[str]) -> str:
 @lru_cache(maxsize=64)
 def at_import(tree: ast.Module) -> tuple[Imported, ...]:
     """Give what is imported when the module is imported."""
-    known = aliases(tree)
-    return tuple(sorted(_found(tree, known), key=lambda one: one.line))
+    executed = [*_executed(tree)]
+    found = [one for node in executed for one in _stated(node)]
+    known = aliases(tree) if any(package_of(one.name, _BY_NAME) for one in found) else {}
+    return tuple(sorted([*found, *_asked(executed, known)], key=lambda one: one.line))
 
 
-def _found(tree: ast.Module, known: dict[str, str]) -> Iterator[Imported]:
-    for node in _executed(tree):
-        if isinstance(node, ast.Import):
-            yield from (Imported(name=alias.name, level=0, node=node) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                parts = (node.module or "", "" if alias.name == "*" else alias.name)
-                yield Imported(name=".".join(part for part in parts if part), level=node.level, node=node)
-        elif isinstance(node, ast.Call) and node.args and resolved(node.func, known) in _IMPORTERS:
+def _stated(node: ast.AST) -> Iterator[Imported]:
+    if isinstance(node, ast.Import):
+        yield from (Imported(name=alias.name, level=0, node=node) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        for alias in node.names:
+            parts = (node.module or "", "" if alias.name == "*" else alias.name)
+            yield Imported(name=".".join(part for part in parts if part), level=node.level, node=node)
+
+
+def _asked(executed: Iterable[ast.AST], known: dict[str, str]) -> Iterator[Imported]:
+    """Give the imports that are function calls with a literal name."""
+    for node in executed:
+        if isinstance(node, ast.Call) and node.args and resolved(node.func, known) in _IMPORTERS:
             text = _text(node.args[0])
             if name := text.lstrip("."):
                 yield Imported(name=name, level=len(text) - len(name), node=node)
@@ -109,20 +116,28 @@ class Modules:
         self.paths = frozenset(entry.path for entry in repository.entries(commit) if entry.path.endswith(".py"))
         self.folders = frozenset(folder for path in self.paths for folder in _ancestors(path))
         self.read: dict[str, tuple[Imported, ...]] = {}
+        self.after: dict[str, frozenset[str]] = {}
 
     def visit(self, starts: Iterable[str]) -> Iterator[Visit]:
         """Give each module that importing the starts imports, nearest first."""
-        level = {file: (file,) for start in starts for file in (*self.packages(start), start) if file in self.paths}
+        begin = [file for start in starts for file in (*self.packages(start), start) if file in self.paths]
+        level: dict[str, tuple[str, ...]] = {file: (file,) for file in begin}
         seen = set(level)
         while level:
             self._load([path for path in level if path not in self.read])
             ways: dict[str, tuple[str, ...]] = {}
             for path, chain in level.items():
                 yield Visit(path=path, chain=chain, imports=self.read.get(path, ()))
-                for file in (file for one in self.read.get(path, ()) for file in self.files(path, one)):
+                for file in self._next(path):
                     ways.setdefault(file, (*chain, file))
             level = {file: chain for file, chain in ways.items() if file not in seen}
             seen |= level.keys()
+
+    def _next(self, path: str) -> frozenset[str]:
+        """Give the files that importing one file imports next."""
+        if path not in self.after:
+            self.after[path] = frozenset(file for one in self.read.get(path, ()) for file in self.files(path, one))
+        return self.after[path]
 
     def files(self, path: str, one: Imported) -> list[str]:
         """Give the files of this repository that an import in the file `path` runs; none where it is another package."""

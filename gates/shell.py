@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tree_sitter import Language, Node
 
+    from gates.interpreters import Inner
+
 LONGEST = 512 * 1024
 SHORT = 8 * 1024
 DEEPEST = 100
@@ -341,7 +343,7 @@ class _Reader:
             for each in step.arguments:
                 self.values.pop(each.text, None)
 
-    def unwrap(self, step: Step, inner: wrappers.Inner) -> None:
+    def unwrap(self, step: Step, inner: Inner) -> None:
         if inner.problem:
             self.refuse(inner.problem)
         elif inner.guessed:
@@ -352,7 +354,7 @@ class _Reader:
         else:
             self.steps_from(step, inner)
 
-    def steps_from(self, step: Step, inner: wrappers.Inner) -> None:
+    def steps_from(self, step: Step, inner: Inner) -> None:
         if inner.words:
             self.add(replace(step, words=inner.words, writes=(), reads=()))
         if inner.script:

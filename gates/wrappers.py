@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gates import interpreters
 from gates.interpreters import SHELLS, Inner
-from gates.words import Word
+from gates.words import UNKNOWN, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +70,7 @@ _BEFORE: dict[str, tuple[str, int]] = {
     "perf": ("eoFp", 0),
 }
 """Programs that run the rest of their line, the letters of options that take a value, and how many words come before it."""
+_RUNS_ALONE = frozenset({"env", "sudo", "nohup", "timeout", "nice", "time", "exec", "command"})
 _RUN_VERB: dict[str, tuple[tuple[str, ...], str]] = {
     "uv": (("run",), "p"),
     "poetry": (("run",), "C"),
@@ -101,7 +102,9 @@ def inside(words: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
     elif name in interpreters.OTHERS:
         yield from interpreters.other(name, rest, fed)
     elif name in {"xargs", "parallel"}:
-        yield from _from_list(name, rest, fed=fed, piped=piped)
+        yield from _from_list(name, rest, fed=fed)
+    elif name in {"source", "."}:
+        yield from interpreters.sourced(name, rest[0], fed=fed) if rest else ()
     elif name in _BY_NAME:
         yield from _BY_NAME[name](name, rest)
     elif name in _BEFORE:
@@ -135,22 +138,24 @@ def _after_options(rest: Words, values: str, before: int = 0) -> Words:
     return rest[place + before :]
 
 
-def _from_list(name: str, rest: Words, *, fed: str, piped: bool) -> Iterator[Inner]:
+def _from_list(name: str, rest: Words, *, fed: str) -> Iterator[Inner]:
     """Judge what `xargs` starts: the words that it adds are known only where they stand in the line."""
     command = _after_options(rest, "adEILnPs" if name == "xargs" else "jnNIa")
-    more = tuple(Word(text) for text in fed.split())
-    given = tuple(Word(each.text) for each in command if each.text != ":::")
-    unknown = piped and not fed
-    if not given and unknown and name == "parallel":
-        yield Inner(problem="`parallel` would run what another program prints, which nobody can know beforehand")
-    elif len(given) == 1 and unknown and given[0].text in {*SHELLS, "env", "sudo", "nohup", "timeout", "nice", "time"}:
-        yield Inner(
-            problem=f"`xargs {given[0].text}` would run what another program prints, which nobody can know beforehand"
-        )
-    elif any(each.text == "{}" for each in given) and more:
+    if command and command[0].text in {":::", "::::"}:
+        yield from (Inner(script=each.text) for each in command[1:])
+        return
+    more = tuple(Word(text) for text in fed.split()) or (Word(UNKNOWN, f"what `{name}` reads"),)
+    given = tuple(each for each in command if each.text != ":::")
+    program = posixpath.basename(given[0].text) if given else ""
+    if not fed and (program in {*SHELLS, *_RUNS_ALONE} if len(given) == 1 else not given and name == "parallel"):
+        problem = f"`{name} {program}` would run what another program prints, which nobody can know beforehand"
+        yield Inner(problem=problem)
+    elif any(each.text == "{}" for each in given):
         yield Inner(words=tuple(part for each in given for part in (more if each.text == "{}" else (each,))))
-    elif given or more:
-        yield Inner(words=(*given, *more) if given else (Word("echo"), *more))
+    elif fed or (program == "rm" and any(re.match(r"-\w*[rR]|--rec", each.text) for each in given)):
+        yield Inner(words=(*(given or (Word("echo"),)), *more))
+    else:  # many a harmless command changes the files of a list: they are judged by what is left behind
+        yield from _words(given)
 
 
 def _environment(_name: str, rest: Words) -> Iterator[Inner]:

@@ -7,33 +7,25 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from agents.brief import Rule, for_ticket
 from agents.catalogue import driver
-from agents.protocol import Assignment, Bench, Outcome
+from agents.protocol import Outcome
 from gates import reports
-from gates.catalogue import catalogue
+from orchestrator.bench import at_work, provide
 from orchestrator.granting import after_refusal, before_work, hint
 from orchestrator.judging import judge
-from orchestrator.planning import agent_variables, readable
 from tickets.states import State
 from worktrees import checkout as trees
 from worktrees.changes import Change, ChangeSet, capture
 from worktrees.checkout import Checkout
-from worktrees.confinement import Confinement
 from worktrees.durable import sync
-from worktrees.environment import build
-from worktrees.gateway import gateway
 from worktrees.merge import Merged, commit_tree, merge
 from worktrees.snapshots import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agents.protocol import Driver
     from memory.records import AttemptRow, TicketRow
     from orchestrator.workspace import Workspace
-    from worktrees.environment import TreeEnvironment
-    from worktrees.gateway import Way
 
 Next = Literal["passed", "again", "ended"]
 
@@ -143,10 +135,10 @@ def _work(workspace: Workspace, row: TicketRow, last: AttemptRow | None) -> Next
     agent = driver(workspace.policy, agent_name, workspace.root)
     layered = agent.runs_foreign_code and workspace.level == "bubblewrap"
     spec = _spec(workspace, row, base=base, start=start, layered=layered)
-    with trees.checkout(workspace.repository, spec, lambda: _provide(workspace, spec)):
+    with trees.checkout(workspace.repository, spec, lambda: provide(workspace, spec)):
         unheld = agent.runs_foreign_code and workspace.level == "none"
         before = _Watch.take(workspace) if unheld else None
-        outcome = _at_work(workspace, row, spec, agent, evidence=evidence)
+        outcome = at_work(workspace, row, spec, agent=agent, evidence=evidence)
         outside = before.differences(_Watch.take(workspace)) if before else []
         changes = capture(workspace.repository, spec, claims=row.record.scope.allowed, outside=outside)
         sync(workspace.repository.common)
@@ -170,13 +162,6 @@ def _start(workspace: Workspace, base: str, last: AttemptRow | None) -> str:
     )
 
 
-def _at_work(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, *, evidence: str) -> Outcome:
-    level = workspace.level if agent.runs_foreign_code else "none"
-    log = log_folder(workspace, row.id, spec.attempt) / "network.log"
-    with gateway(workspace.policy.sandbox.network, level=level, log=log) as way:
-        return agent.work(_assignment(workspace, row, spec, _bench(workspace, row, spec, agent, way), evidence))
-
-
 def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str, layered: bool) -> Checkout:
     path = workspace.worktrees / row.record.slug
     number = workspace.records.start_attempt(row.id, base=base, start=start, worktree=str(path))
@@ -196,55 +181,6 @@ def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str, layere
 
 def _snapshot(workspace: Workspace, commit: str) -> Path:
     return snapshot(workspace.repository, workspace.repository.tree(commit), workspace.worktrees)
-
-
-def _assignment(workspace: Workspace, row: TicketRow, spec: Checkout, bench: Bench, evidence: str) -> Assignment:
-    policy = workspace.policy_at(spec.base)
-    limits = policy.limits.permitted(row.record, workspace.grants.in_force(row))
-    policy = policy.model_copy(update={"limits": limits})
-    rules = [Rule(name=gate.name, text=gate.rule(row.record, policy)) for gate in catalogue().values()]
-    brief = for_ticket(row.record, rules=rules, evidence=evidence)
-    return Assignment(ticket=row.record, attempt=spec.attempt, brief=brief, bench=bench)
-
-
-def _provide(workspace: Workspace, spec: Checkout) -> None:
-    environment = _environment(workspace, spec)
-    log = log_folder(workspace, spec.ticket, spec.attempt) / "setup.log"
-    known = readable(workspace, environment.python)
-    workspace.provision.apply(environment, readable=known, log=log, layer=spec.layer)
-
-
-def _environment(workspace: Workspace, spec: Checkout) -> TreeEnvironment:
-    return build(workspace.repository, spec.path, base=spec.base, home=spec.home, contents=spec.contents)
-
-
-def _bench(workspace: Workspace, row: TicketRow, spec: Checkout, agent: Driver, way: Way) -> Bench:
-    desk = spec.home / "desk"
-    desk.mkdir(parents=True)
-    settings = workspace.policy
-    environment = _environment(workspace, spec)
-    name = settings.agent_for(row.record.role)
-    budget = row.record.budget.seconds if row.record.budget else None
-    return Bench(
-        tree=spec.path,
-        home=spec.home,
-        desk=desk,
-        log=log_folder(workspace, row.id, spec.attempt) / "agent.log",
-        variables=agent_variables(settings, name) | dict(environment.variables) | dict(way.variables),
-        confinement=Confinement(
-            level=workspace.level if agent.runs_foreign_code else "none",
-            write=(spec.home,) if spec.layer else (spec.path, spec.home),
-            read=(*readable(workspace, environment.python), *workspace.provision.links),
-            layers=(spec.layer,) if spec.layer else (),
-            opening=way.opening,
-            room=workspace.worktrees,
-        ),
-        bounds=workspace.bounds(min(settings.dispatch.timeout_s, budget or settings.dispatch.timeout_s)),
-    )
-
-
-def log_folder(workspace: Workspace, ticket: str, attempt: int) -> Path:
-    return workspace.state / "logs" / ticket / str(attempt)
 
 
 # the verdict on it

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _COMPILATIONS: tuple[tuple[str, ...], ...] = (
 )
 """The one that starts soonest first; not every compiler and processor can have it."""
 _LONGEST_COMPILATION_S = 60.0
+_MAKING = threading.Lock()
 
 
 def client_command(folder: Path, *, http: bool = False) -> list[str]:
@@ -30,12 +32,13 @@ def client_command(folder: Path, *, http: bool = False) -> list[str]:
     `http`: for places where the agent may open no unix socket.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    compiled = None if http else _compiled(folder)
-    if compiled:
-        return [str(compiled)]
-    script = folder / "guard.py"
-    _put(script, _source("guard.py"))
-    return [sys.executable, "-I", "-S", str(script)]
+    with _MAKING:  # attempts start side by side
+        compiled = None if http else _compiled(folder)
+        if compiled:
+            return [str(compiled)]
+        script = folder / "guard.py"
+        _put(script, _source("guard.py"))
+        return [sys.executable, "-I", "-S", str(script)]
 
 
 def _compiled(folder: Path) -> Path | None:

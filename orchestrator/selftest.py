@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -41,6 +42,8 @@ class Result:
     tried: int
     wrong: tuple[str, ...]
     seconds: float
+    missing: tuple[str, ...] = ()
+    """Packages that the cases need and the interpreter has not: those were not tried."""
 
 
 class _Forgetful:
@@ -55,7 +58,8 @@ class _Forgetful:
 
 def gates(level: Level) -> Iterator[Result]:
     """Play every shipped case of every gate on a repository made for it."""
-    todo = [(gate, example) for gate in catalogue().values() for example in examples(gate.name)]
+    known = [(gate, example) for gate in catalogue().values() for example in examples(gate.name)]
+    todo = [(gate, example) for gate, example in known if not _missing(example)]
     with tempfile.TemporaryDirectory(prefix="signalbox-selftest-") as place:
         folder = Path(place).resolve()
         repository = _repository(folder / "cases")
@@ -66,7 +70,13 @@ def gates(level: Level) -> Iterator[Result]:
     for gate in catalogue():
         own = [(wrong, seconds) for (one, _), (wrong, seconds) in zip(todo, said, strict=True) if one.name == gate]
         wrong = tuple(complaint for complaint, _ in own if complaint)
-        yield Result(part=gate, tried=len(own), wrong=wrong, seconds=sum(seconds for _, seconds in own))
+        missing = {name for one, example in known if one.name == gate for name in _missing(example)}
+        seconds = sum(seconds for _, seconds in own)
+        yield Result(part=gate, tried=len(own), wrong=wrong, seconds=seconds, missing=tuple(sorted(missing)))
+
+
+def _missing(example: Example) -> list[str]:
+    return [name for name in example.needs if importlib.util.find_spec(name) is None]
 
 
 @dataclass(frozen=True, kw_only=True)

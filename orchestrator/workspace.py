@@ -90,7 +90,11 @@ class Workspace:
         sandbox = self.policy.sandbox
         memory = sandbox.memory_mib << 20 if sandbox.memory_mib else psutil.virtual_memory().total // 4 * 3
         return Bounds(
-            timeout_s=timeout_s, disk_bytes=sandbox.disk_mib << 20, processes=sandbox.processes, memory_bytes=memory
+            timeout_s=timeout_s,
+            disk_bytes=sandbox.disk_mib << 20,
+            file_bytes=sandbox.file_mib << 20,
+            processes=sandbox.processes,
+            memory_bytes=memory,
         )
 
     @property

@@ -104,6 +104,8 @@ class Sandbox(Strict):
     (`127.0.0.1:8000`). A loopback address alone is the agent's own. Gates have no network."""
     disk_mib: PositiveInt = 2048
     """How much one attempt may write in all."""
+    file_mib: PositiveInt = 1024
+    """How large one file may become; a file with holes counts with its whole length."""
     memory_mib: PositiveInt | None = None
     """How much memory the processes of one attempt, or of one command of a gate, may hold; three quarters of the machine's."""
     processes: PositiveInt = 512

@@ -5,7 +5,7 @@ Read are the modules that a change's new imports lead to, at most `MOST_MODULES`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from statistics import median
 from typing import TYPE_CHECKING
@@ -39,19 +39,19 @@ class _UndecidedError(Exception):
     """The start-up time cannot be told; says why."""
 
 
-@dataclass(kw_only=True)
 class _Search:
     """What one verdict looks up in both trees."""
 
-    case: Case
-    heavy: tuple[str, ...] = field(init=False)
-    before: Modules = field(init=False)
-    after: Modules = field(init=False)
+    def __init__(self, case: Case) -> None:
+        self.case, self.heavy = case, case.policy.imports.heavy
 
-    def __post_init__(self) -> None:
-        self.heavy = self.case.policy.imports.heavy
-        self.before = Modules(self.case.repository, self.case.change.base)
-        self.after = Modules(self.case.repository, self.case.change.commit)
+    @cached_property
+    def before(self) -> Modules:
+        return Modules(self.case.repository, self.case.change.base)
+
+    @cached_property
+    def after(self) -> Modules:
+        return Modules(self.case.repository, self.case.change.commit)
 
     def package(self, path: str, one: Imported) -> str:
         """Name the heavy package that is imported; one that the repository itself is at the base is no package to it."""
@@ -109,7 +109,7 @@ def verify(case: Case) -> Verdict:
 
 def _by_reading(case: Case) -> Iterator[Finding]:
     """Give one finding for each command and package, in the command's own file where that is what changed."""
-    search = _Search(case=case)
+    search = _Search(case)
     direct = [*_direct(search)]
     yield from direct
     told = {(finding.path, finding.actual) for finding in direct}

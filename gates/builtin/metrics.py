@@ -49,8 +49,8 @@ def verify(case: Case) -> Verdict:
     found += [finding for was, now in changed for finding in _versions(was, now)]
     anew = [now for was, now in changed if was.meaning != now.meaning]
     found += [*_migrations(case, anew), *_changelog(case, anew)]
-    count = len(anew)
-    return judged(found, otherwise=f"{count} metric{'s' * (count != 1)} changed, none without version and record")
+    names = ", ".join(one.name for one in anew)
+    return judged(found, otherwise=f"changed with version and records: {names}" if names else "no metric was changed")
 
 
 def _is_changed(was: Definition, now: Definition) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from gates.bindings import last_name
 from gates.modal_code import modal_code
 from gates.modal_habits import habits
 from gates.protocol import Call, Case, Gate
@@ -111,17 +112,13 @@ def _commands(tree: ast.Module) -> Iterator[Seen]:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]):
             values[dotted(node.targets[0])] = node.value
     for node in nodes(tree):
-        if isinstance(node, ast.Call) and _STARTS.match(_last(node.func)):
+        if isinstance(node, ast.Call) and _STARTS.match(last_name(node)):
             words = " ".join(_words(node, values))
             if found := STOPS.search(words):
                 shown = found[1]
                 yield Seen(
                     rule="paid-compute.stop", shown=shown, node=node, detail=f"`{shown}` stops a running paid job"
                 )
-
-
-def _last(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else dotted(node)
 
 
 def _words(call: ast.Call, values: dict[str, ast.expr]) -> Iterator[str]:

@@ -126,6 +126,12 @@ CASES = (
         expects=("metrics.version",),
     ),
     Example(
+        name="names imported over those of the formula",
+        base=BASE,
+        change={ACCURACY: TEXT.replace("METRIC =", "from hub.other import *\n\nMETRIC ="), **RECORDS},
+        expects=("metrics.version",),
+    ),
+    Example(
         name="a direction turned round",
         base=BASE,
         change={ACCURACY: TEXT.replace('"max"', '"min"'), **RECORDS},

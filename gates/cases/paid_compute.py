@@ -205,6 +205,12 @@ CASES = (
         expects=("paid-compute.variants",),
     ),
     Example(
+        name="several variants by the threads of a pool",
+        base=BASE,
+        change=added("def many(pool):\n    return list(pool.map(train.remote, [0.1, 0.2]))\n"),
+        expects=("paid-compute.variants",),
+    ),
+    Example(
         name="several variants, and the single one afterwards",
         base=BASE,
         change=added(MANY.replace("    return [", "    train.remote(0.1)\n    return [")),

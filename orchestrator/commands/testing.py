@@ -26,7 +26,11 @@ def selftest(repo: Path, *, json: bool) -> int:
     for level, trouble in levels:
         if not trouble:
             results += [engine.sandbox(level), engine.whole_way(level)]
-    unarmed = [*(f"sandbox {level}: {trouble}" for level, trouble in levels if trouble), *_unarmed(repo)]
+    unarmed = [
+        *(f"sandbox {level}: {trouble}" for level, trouble in levels if trouble),
+        *(f"{one.part}: not installed: {', '.join(one.missing)}" for one in results if one.missing),
+        *_unarmed(repo),
+    ]
     failed = any(result.wrong for result in results)
     seconds = round(time.monotonic() - begun, 1)
     data = {"ok": not failed, "results": [asdict(result) for result in results], "unarmed": unarmed, "seconds": seconds}

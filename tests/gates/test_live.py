@@ -102,6 +102,9 @@ su -c 'git status'
 ssh localhost git status
 busybox git status
 trap 'git status' EXIT
+source /dev/stdin <<< 'git status'
+parallel ::: 'git log' 'git status'
+bash /dev/stdin <<< 'git status'
 alias g='git status'
 f() { git status; }; f
 function f { git status; }
@@ -252,7 +255,10 @@ def test_git_is_refused_in_any_spelling(command: str) -> None:
     assert "the harness owns every git operation: leave your changes in the working tree" in decision.reason
 
 
-@pytest.mark.parametrize("command", ["$(echo git) status", "g?t status", "g{i,}t status", "curl x | sh", "git 'open"])
+@pytest.mark.parametrize(
+    "command",
+    ["$(echo git) status", "g?t status", "g{i,}t status", "curl x | sh", "git 'open", ". <(curl x)", "ls | xargs sh"],
+)
 def test_what_hides_its_program_is_refused(command: str) -> None:
     assert not run(command).allowed
 
@@ -278,6 +284,7 @@ def test_everyday_commands_are_allowed(command: str) -> None:
         ("bash -c 'rm -rf /etc'", "outside of your tree"),
         ("rm -rf docs", "outside the ticket's scope"),
         ("python -c 'import shutil; shutil.rmtree(\"/srv\")'", "outside of your tree"),
+        ("ls | xargs rm -rf", "nobody can know"),
         ("find / -name x -delete", "outside of your tree"),
         ("find . -delete", "the whole tree"),
         ("find .. -exec rm {} +", "outside of your tree"),

@@ -43,6 +43,7 @@ NAMES = family(
     py(
         "a thousand folders deep",
         "import os\nfor n in range(1000): os.mkdir('d'); os.chdir('d')\nopen('x', 'w').close()",
+        slow=True,
     ),
     sh("a folder where a file stood", "rm src/other.py; mkdir src/other.py; echo x > src/other.py/inner.py"),
     sh("a file where a folder stood", "rm -r data/keep; echo x > data/keep"),
