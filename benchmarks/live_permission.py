@@ -27,7 +27,7 @@ from _project import ENVIRONMENT, ROOT, machine, table, timed
 
 sys.path.insert(0, str(ROOT))
 
-from gates.live import Bounds, Ground, decide
+from gates.live.decision import Bounds, Ground, decide
 from gates.protocol import Call
 from orchestrator.guard_clients import client_command
 from orchestrator.permission import HTTP_VARIABLE, VARIABLE, serving

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gates.measures import language
+from gates.source.measures import language
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agents.brief import Rule, for_ticket
 from agents.protocol import Assignment, Bench, Outcome
 from gates.catalogue import catalogue
-from gates.live import Bounds, Ground
+from gates.live.decision import Bounds, Ground
 from orchestrator.guard_clients import client_command
 from orchestrator.permission import serving
 from orchestrator.planning import agent_variables, readable

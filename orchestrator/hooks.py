@@ -8,13 +8,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from gates.footprint import patched
+from gates.live.footprint import patched
 from gates.protocol import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gates.live import Decision
+    from gates.live.decision import Decision
 
 Event = dict[str, Any]
 _SHELLS = frozenset(

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from gates.live import Bounds, Decision, decide, refused
+from gates.live.decision import Bounds, Decision, decide, refused
 from gates.masking import mask
 from gates.protocol import Call
 from orchestrator import hooks

@@ -29,6 +29,8 @@ Kind = Literal[
 ]
 LANDS: frozenset[str] = frozenset({"added", "modified", "deleted", "renamed", "mode", "symlink", "submodule"})
 SUBMODULE, SYMLINK = "160000", "120000"
+HOLES = 8 << 20
+"""Bytes of holes that one file may have: what is on disk is bounded while an attempt runs, what only seems to be is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +194,7 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
             continue  # as it was written, or brought along by `copy`, `link` and `setup`
         if reason := _refusal(found, base):
             refused.append(reason)
-            evidence += [] if found.special else [found]
+            evidence += [] if found.special or _is_hollow(found) else [found]
         elif _same(spec, found, base.get(found.path), algorithm):
             continue
         else:
@@ -227,15 +229,28 @@ def _refusal(found: files.Found, base: dict[str, Entry]) -> Change | None:
         return Change(path=found.path, kind="git", note="a git repository or its files inside the tree")
     if found.mode == SYMLINK and any(_LINK_REFUSED.match(part) for part in parts):
         return Change(path=found.path, kind="git", note="a symlink with a name that git refuses for symlinks")
-    if found.special:
-        return Change(path=found.path, kind="special", note=f"{found.mode}: neither a regular file nor a symlink")
-    if found.mode != SYMLINK and found.links > 1:
-        return Change(path=found.path, kind="special", note="a hard link: its content may belong to another file")
+    if note := _unfit(found):
+        return Change(path=found.path, kind="special", note=note)
     for depth in range(1, len(parts)):
         entry = base.get("/".join(parts[:depth]))
         if entry and entry.mode == SUBMODULE:
             return Change(path=found.path, kind="submodule", note=f"inside the submodule {entry.path}")
     return None
+
+
+def _unfit(found: files.Found) -> str:
+    """Say why this is no file that can be taken in, or give an empty string."""
+    if found.special:
+        return f"{found.mode}: neither a regular file nor a symlink"
+    if found.mode != SYMLINK and found.links > 1:
+        return "a hard link: its content may belong to another file"
+    if _is_hollow(found):
+        return f"{found.size} bytes, of which {found.held} are on disk: holes cost their writer nothing, and all others the whole"
+    return ""
+
+
+def _is_hollow(found: files.Found) -> bool:
+    return found.size > found.held + HOLES
 
 
 def _same(spec: Checkout, found: files.Found, entry: Entry | None, algorithm: str) -> bool:

@@ -26,6 +26,8 @@ class Found:
     stamp: tuple[int, int, int, int]
     """Inode, size, mtime and ctime in nanoseconds. An agent can set the mtime back, but not the ctime."""
     links: int
+    held: int = 0
+    """Bytes on disk; far fewer than its size when it is mostly holes."""
 
     @property
     def special(self) -> bool:
@@ -55,7 +57,14 @@ def walk(folder: Path) -> Iterator[Found]:
 
 def _found(path: str, status: os.stat_result) -> Found:
     stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return Found(path=path, mode=_mode(status.st_mode), size=status.st_size, stamp=stamp, links=status.st_nlink)
+    return Found(
+        path=path,
+        mode=_mode(status.st_mode),
+        size=status.st_size,
+        stamp=stamp,
+        links=status.st_nlink,
+        held=status.st_blocks * 512,
+    )
 
 
 def _mode(mode: int) -> str:

@@ -69,11 +69,17 @@ def _whiteout(path: Path) -> bool:
 
 
 def _opaque(upper: Path) -> Iterator[str]:
-    for folder, names, _ in os.walk(upper):
-        for name in names:
-            place = Path(folder, name)
-            if not place.is_symlink() and _is_opaque(place):
-                yield str(place.relative_to(upper))
+    todo = [""]  # no recursion: an agent can make folders deeper than that goes
+    while todo:
+        prefix = todo.pop()
+        try:
+            names = [row.name for row in os.scandir(upper / prefix) if row.is_dir(follow_symlinks=False)]
+        except OSError:  # named as unreadable by the walk over the files
+            continue
+        for path in (f"{prefix}{name}" for name in names):
+            todo.append(f"{path}/")
+            if _is_opaque(upper / path):
+                yield path
 
 
 def _is_opaque(folder: Path) -> bool:

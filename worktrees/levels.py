@@ -24,7 +24,8 @@ _GAPS = (  # first ABI that closes it, and what is open below
     (6, "processes outside can be signalled, and their abstract sockets reached"),
 )
 _ALWAYS = (
-    "the list of processes is visible",
+    "the list of processes and their command lines are visible, and that files outside change can be noticed",
+    "shared memory and semaphores of the user's other processes (/dev/shm) can be changed and left behind",
     "TCP to an allowed port reaches it on every address",
     "there is no loopback of the tree's own: tests that start a server fail",
     "where a service listens on a unix socket (docker.sock), the tree has no unix sockets at all",

@@ -8,6 +8,7 @@ Fd 0 becomes the standard input of the tree. One thread only: a tree tied to a t
 
 from __future__ import annotations
 
+import _socket  # socket itself costs 5 ms at every start
 import ctypes
 import errno
 import marshal
@@ -15,6 +16,7 @@ import os
 import resource
 import signal
 import stat
+import struct
 import sys
 import time
 from importlib.machinery import SourceFileLoader
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from worktrees import landlock, overlay, seccomp, watching
+    from worktrees import landlock, notary, overlay, seccomp, watching
 else:
 
     def _beside(name: str) -> ModuleType:
@@ -35,7 +37,9 @@ else:
         SourceFileLoader(name, path).exec_module(module)
         return module
 
-    landlock, overlay, seccomp, watching = map(_beside, ("landlock", "overlay", "seccomp", "watching"))
+    landlock, notary, overlay, seccomp, watching = map(
+        _beside, ("landlock", "notary", "overlay", "seccomp", "watching")
+    )
 
 LENGTH = 8
 GRACE = 0.1  # seconds that children of an ended program have to end by themselves
@@ -52,7 +56,7 @@ class NotStartedError(Exception):
 # ---- the child: from fork to exec
 
 
-def become(orders: dict[str, Any], output: int) -> None:
+def become(orders: dict[str, Any], output: int, desk: int) -> None:
     """Turn this forked child into the program; returns never, raises NotStartedError."""
     os.setsid()
     os.dup2(output, 1)
@@ -64,7 +68,7 @@ def become(orders: dict[str, Any], output: int) -> None:
     if not orders["layers"]:  # a layer is mounted there first
         _enter(orders["cwd"])
     program = _program(orders)
-    command = [*_confined(orders), *orders["command"]]
+    command = [*_confined(orders, desk), *orders["command"]]
     try:
         # a list, no shell: that is the point
         os.execve(command[0] if orders["wrapper"] else program, command, orders["env"])  # noqa: S606
@@ -135,17 +139,34 @@ def _runnable(path: str) -> str:
     return path
 
 
-def _confined(orders: dict[str, Any]) -> list[str]:
+def _confined(orders: dict[str, Any], desk: int) -> list[str]:
     """Give up what the tree may not have; what is to be put before its command."""
     try:
         if orders["level"] == "landlock":
             landlock.restrict(orders["rules"], ports=orders["ports"])
-            seccomp.install(unix=orders["unix"])
+            listener = seccomp.install(unix=orders["unix"], told=notary.NUMBERS)
+            if listener is not None:
+                _hand_over(desk, listener)
         if orders["level"] == "bubblewrap":
             return _wrapped(orders)
     except OSError as error:
         raise NotStartedError(f"the confinement could not be set up, so nothing was started: {error}") from error
     return []
+
+
+def _hand_over(desk: int, listener: int) -> None:
+    """Give the supervisor the end where it hears of calls that only it may make; the tree must not have that."""
+    link = _socket.socket(fileno=desk)
+    link.sendmsg([b"x"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", listener))])
+    link.close()
+    os.close(listener)
+
+
+def _take_over(desk: int) -> int | None:
+    link = _socket.socket(fileno=desk)
+    _, messages, _, _ = link.recvmsg(1, _socket.CMSG_SPACE(4))
+    link.close()
+    return struct.unpack("i", messages[0][2])[0] if messages else None
 
 
 def _wrapped(orders: dict[str, Any]) -> list[str]:
@@ -175,24 +196,28 @@ def _explain(program: str, error: OSError | ValueError) -> str:
 # ---- the supervisor
 
 
-def start(orders: dict[str, Any], output: int) -> int:
-    """Pid of the started program."""
+def start(orders: dict[str, Any], output: int) -> tuple[int, int | None]:
+    """Pid of the started program, and where its calls are heard of that only we may make."""
     trouble, report = os.pipe()  # closed by exec
+    ours, theirs = (end.detach() for end in _socket.socketpair())
     pid = os.fork()
     if pid == 0:
-        _in_child(orders, output, report)
+        _in_child(orders, output, (report, theirs))
     os.close(report)
+    os.close(theirs)
     with open(trouble, "rb") as file:
         reason = file.read().decode(errors="replace")
+    listener = _take_over(ours)
     if reason:
         os.waitpid(pid, 0)
         raise NotStartedError(reason)
-    return pid
+    return pid, listener
 
 
-def _in_child(orders: dict[str, Any], output: int, report: int) -> None:
+def _in_child(orders: dict[str, Any], output: int, ends: tuple[int, int]) -> None:
+    report, desk = ends
     try:
-        become(orders, output)
+        become(orders, output, desk)
     except Exception as error:  # noqa: BLE001  # the edge of a process: the parent tells it
         plain = isinstance(error, NotStartedError)
         os.write(report, (str(error) if plain else f"the start failed: {error!r}").encode(errors="replace"))
@@ -209,11 +234,14 @@ def supervise(orders: dict[str, Any], channel: int) -> dict[str, Any]:
     crowd = watching.Crowd(orders["processes"], orders["memory_bytes"])
     begun = time.monotonic()
     try:
-        tree = watching.Tree(start(orders, sink), reaper=reaper, wrappers=2 if orders["wrapper"] else 0)
+        main, listener = start(orders, sink)
     except NotStartedError as error:
         output.close()
         return {"ending": "not-started", "reason": str(error), **_printed(output)}
     os.close(sink)
+    tree = watching.Tree(main, reaper=reaper, wrappers=2 if orders["wrapper"] else 0)
+    if listener is not None:
+        pump.hear(listener, notary.Notary(listener, orders["write"]).serve)
     ending, reason = _watch(tree, pump, (disk, crowd), timeout=orders["timeout_s"])
     _end_main(tree, pump, patience=0.0 if ending == "interrupted" else orders["patience_s"])
     seconds = time.monotonic() - begun

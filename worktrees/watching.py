@@ -16,7 +16,7 @@ import time
 
 TYPE_CHECKING = False  # importing typing costs 3 ms at every start
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from hashlib import sha256
 elif sys.version_info >= (3, 12):  # the whole of hashlib costs 5 ms at every start
     from _sha2 import sha256
@@ -89,12 +89,20 @@ class Pump:
         for fd in (source, orders, self.bell):
             self.ears.register(fd, select.POLLIN)
         self.stopped = ""
+        self.answers: dict[int, Callable[[], None]] = {}
+
+    def hear(self, fd: int, answer: Callable[[], None]) -> None:
+        """Call `answer` whenever there is something to read."""
+        self.answers[fd] = answer
+        self.ears.register(fd, select.POLLIN)
 
     def turn(self, seconds: float) -> bool:
         """Wait for news at most so long and take it in; true when something was printed."""
         printed = False
-        for fd, _ in self.ears.poll(max(0.0, seconds) * 1000):
-            if fd == self.source:
+        for fd, what in self.ears.poll(max(0.0, seconds) * 1000):
+            if fd in self.answers:
+                self._answer(fd, what)
+            elif fd == self.source:
                 printed = self._take()
             elif fd == self.orders and not os.read(fd, CHUNK):
                 self.ears.unregister(fd)
@@ -102,6 +110,12 @@ class Pump:
             elif fd == self.bell and set(os.read(fd, CHUNK)) & set(STOPS):
                 self.stopped = self.stopped or "the supervisor was told to stop by a signal"
         return printed
+
+    def _answer(self, fd: int, what: int) -> None:
+        if what & select.POLLIN:
+            self.answers[fd]()
+        else:  # nobody is left who could ask
+            self.ears.unregister(fd)
 
     def drain(self) -> None:
         """Take what is still in the pipe; a stranger who was handed its other end can not hold us."""

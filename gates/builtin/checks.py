@@ -10,17 +10,17 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gates import check_reports
 from gates.commands import blocked, failure, not_judged
-from gates.junit import UnusableReportError
+from gates.declared import check_reports
 from gates.protocol import Case, Gate
+from gates.testing.junit import UnusableReportError
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gates.check_reports import Told
+    from gates.declared.check_reports import Told
     from gates.workshop import Ran
     from tickets.model import Ticket
     from tickets.policy import Check, Policy

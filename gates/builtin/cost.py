@@ -7,8 +7,8 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from gates.declared.rates import arithmetic, asked_for, dollars, estimate_sha256, read_rates, worst_case
 from gates.protocol import Case, Gate
-from gates.rates import arithmetic, asked_for, dollars, estimate_sha256, read_rates, worst_case
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.errors import FileError, InconclusiveError
 from tickets.grants import Need

@@ -9,19 +9,20 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Final
 
-from gates import manifests, shell
-from gates.installing import installation
-from gates.lockfiles import BY_NAME
-from gates.manifests import UnreadableError
+from gates.declared import manifests
+from gates.declared.lockfiles import BY_NAME
+from gates.declared.manifests import UnreadableError
+from gates.declared.requirements import included
+from gates.live import shell
+from gates.live.installing import installation
 from gates.protocol import Call, Case, Gate
-from gates.requirements import included
 from gates.verdict import Finding, Verdict, judged
 from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gates.manifests import Declared
+    from gates.declared.manifests import Declared
     from tickets.model import Ticket
     from tickets.policy import Policy
     from worktrees.changes import Change

@@ -11,9 +11,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from gates.commands import blocked, failure, not_judged
-from gates.module_imports import Modules, at_import, package_of
 from gates.protocol import Case, Gate
-from gates.python_code import Seen, changed_files, fresh
+from gates.source.module_imports import Modules, at_import, package_of
+from gates.source.python_code import Seen, changed_files, fresh
 from gates.verdict import Answer, Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.globs import matches
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
 
-    from gates.module_imports import Imported
-    from gates.python_code import PythonFile
+    from gates.source.module_imports import Imported
+    from gates.source.python_code import PythonFile
     from gates.verdict import GateReceipt
     from gates.workshop import Lease, Ran
     from tickets.model import Ticket

@@ -10,18 +10,18 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from gates.bindings import last_name
 from gates.protocol import Case, Gate
-from gates.python_code import Seen, changed_files, fresh
-from gates.python_names import FUNCTIONS, aliases, dotted, learns, nodes, resolved
-from gates.tensors import names_in, own_nodes, shows, unformatted
+from gates.source.bindings import last_name
+from gates.source.python_code import Seen, changed_files, fresh
+from gates.source.python_names import FUNCTIONS, aliases, dotted, learns, nodes, resolved
+from gates.source.tensors import names_in, own_nodes, shows, unformatted
 from gates.verdict import Finding, Verdict, judged, not_applicable
 from tickets.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gates.tensors import Names, Scope
+    from gates.source.tensors import Names, Scope
     from tickets.model import Ticket
     from tickets.policy import Policy
 

@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gates.definitions import Definition, definitions
 from gates.protocol import Case, Gate
-from gates.python_code import REGULAR, base_trees, changed_files
+from gates.source.definitions import Definition, definitions
+from gates.source.python_code import REGULAR, base_trees, changed_files
 from gates.verdict import Finding, Verdict, judged, not_applicable
 from tickets.globs import matches
 from tickets.grants import Need

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gates.commands import blocked, not_judged
-from gates.meaning import meaning
+from gates.declared.revisions import REGULAR, Revision, UnreadableRevisionError, heads, revisions
 from gates.protocol import Case, Gate
-from gates.python_code import changed_files
-from gates.revisions import REGULAR, Revision, UnreadableRevisionError, heads, revisions
+from gates.source.meaning import meaning
+from gates.source.python_code import changed_files
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.globs import matches
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 120.0
 SHOWN = 12
 """Differences that become findings of their own."""
-_PROBE = Path(__file__).parent.parent / "alembic_probe.py"
+_PROBE = Path(__file__).parent.parent / "declared" / "alembic_probe.py"
 
 
 class _UndecidedError(Exception):

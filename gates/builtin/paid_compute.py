@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gates.bindings import last_name
-from gates.modal_code import modal_code
-from gates.modal_habits import habits
 from gates.protocol import Call, Case, Gate
-from gates.python_code import REGULAR, Seen, changed_files, fresh, read_all
-from gates.python_names import dotted, nodes
+from gates.source.bindings import last_name
+from gates.source.modal_code import modal_code
+from gates.source.modal_habits import habits
+from gates.source.python_code import REGULAR, Seen, changed_files, fresh, read_all
+from gates.source.python_names import dotted, nodes
 from gates.verdict import Finding, Verdict, judged, not_applicable
 from tickets.globs import matches
 from tickets.grants import Need

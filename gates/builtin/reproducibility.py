@@ -11,19 +11,19 @@ import ast
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from gates import defaults
-from gates.literals import data_paths, hyperparameters, seeds
 from gates.protocol import Case, Gate
-from gates.python_code import LARGEST, changed_files, fresh, read_all
-from gates.python_names import is_test, learns, nodes
-from gates.randomness import switches, uncontrolled
+from gates.source import defaults
+from gates.source.literals import data_paths, hyperparameters, seeds
+from gates.source.python_code import LARGEST, changed_files, fresh, read_all
+from gates.source.python_names import is_test, learns, nodes
+from gates.source.randomness import switches, uncontrolled
 from gates.verdict import Finding, Verdict, judged, not_applicable
 from tickets.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gates.python_code import Seen
+    from gates.source.python_code import Seen
     from tickets.model import Ticket
     from tickets.policy import Policy
 

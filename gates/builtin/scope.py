@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from gates.protocol import Call, Case, Gate
@@ -67,6 +68,9 @@ def _findings(change: Change, scope: Scope) -> Iterator[Finding]:
             message=f"{change.path}: {change.note or f'a {change.kind} may not be written'}",
         )
     elif change.kind not in {"byproduct", "git"}:
+        if change.kind in {"added", "renamed"} and not _is_plain(change.path):
+            message = f"{change.path!r}: a new name has visible letters only, in UTF-8 and composed (NFC): rename it"
+            yield Finding(rule="scope.name", path=change.path, message=message)
         for path in change.paths:
             if reason := refusal(path, scope):
                 yield Finding(
@@ -77,6 +81,11 @@ def _findings(change: Change, scope: Scope) -> Iterator[Finding]:
                     actual=change.kind,
                     need=Need(kind="scope", subject=path, bound=change.kind),
                 )
+
+
+def _is_plain(path: str) -> bool:
+    """Say whether a person reads the name as machines do: no controls, no marks that cannot be seen, one spelling."""
+    return path.isprintable() and unicodedata.is_normalized("NFC", path)
 
 
 GATE = Gate(name="scope", judges="change", rule=rule, permits=permits, verify=verify)

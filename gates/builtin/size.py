@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gates.measures import UnparsableError, count_lines, functions, language, ranked
 from gates.protocol import Case, Gate
+from gates.source.measures import UnparsableError, count_lines, functions, language, ranked
 from gates.verdict import Finding, Verdict, judged
 from tickets.globs import matches
 from tickets.grants import Need
@@ -14,7 +14,7 @@ from tickets.grants import Need
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gates.measures import Function
+    from gates.source.measures import Function
     from tickets.model import Ticket
     from tickets.policy import Limits, Policy
     from worktrees.changes import Change

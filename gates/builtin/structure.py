@@ -8,10 +8,10 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from gates.conventions import Item, habits, is_judged, items, packages_of, region
-from gates.measures import Function, UnparsableError, functions, is_marked_generated, ranked
 from gates.protocol import Case, Gate
-from gates.python_code import REGULAR, base_trees, changed_files, oversized, read_all
+from gates.source.conventions import Item, habits, is_judged, items, packages_of, region
+from gates.source.measures import Function, UnparsableError, functions, is_marked_generated, ranked
+from gates.source.python_code import REGULAR, base_trees, changed_files, oversized, read_all
 from gates.verdict import Finding, Verdict, inconclusive, judged
 from tickets.globs import matches
 from tickets.grants import Need
@@ -19,7 +19,7 @@ from tickets.grants import Need
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gates.python_code import PythonFile
+    from gates.source.python_code import PythonFile
     from tickets.model import Ticket
     from tickets.policy import Demand, Policy
     from worktrees.changes import Change

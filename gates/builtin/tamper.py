@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gates import protected, runner_tricks
 from gates.protocol import Call, Case, Gate
+from gates.testing import protected, runner_tricks
+from gates.testing.weakening import TestFile, weakenings
 from gates.verdict import Finding, Verdict, judged
-from gates.weakening import TestFile, weakenings
 from tickets.grants import Need
 
 if TYPE_CHECKING:

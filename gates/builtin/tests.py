@@ -2,7 +2,7 @@
 
 Every test runs, whatever the ticket selects. Ids, skips and failures are compared with the base commit.
 
-Tests of the harness run among them (`gates.canaries`): one that must pass, two that must fail. The tree runs with its own configuration and
+Tests of the harness run among them (`gates.testing.canaries`): one that must pass, two that must fail. The tree runs with its own configuration and
 conftest files, as the gate `tamper` lets none of them change unless the ticket names it, and with the plugins that are installed.
 
 Not covered here: tests whose assertions were weakened (`tamper`); product code that knows a test's name and forges its result without touching
@@ -15,18 +15,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gates import suite
 from gates.protocol import Case, Gate
-from gates.pytest_command import is_pytest
-from gates.suite import ForgedRunError, NotJudgedError
+from gates.testing import suite
+from gates.testing.pytest_command import is_pytest
+from gates.testing.suite import ForgedRunError, NotJudgedError
 from gates.verdict import Answer, Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.grants import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gates.junit import Result
-    from gates.suite import Suite
+    from gates.testing.junit import Result
+    from gates.testing.suite import Suite
     from gates.verdict import GateReceipt
     from tickets.model import Ticket
     from tickets.policy import Policy

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gates import shell
+from gates.live import shell
 from gates.protocol import Call, Case, Gate
 from gates.verdict import Finding, Verdict, inconclusive, judged
 
 if TYPE_CHECKING:
-    from gates.shell import Step
+    from gates.live.shell import Step
     from tickets.model import Ticket
     from tickets.policy import Policy
 

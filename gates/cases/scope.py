@@ -66,6 +66,28 @@ CASES = (
         ticket={"scope": {}},
         expects=("scope.outside",),
     ),
+    Example(
+        name="a name with marks that nobody sees",
+        base=BASE,
+        change={"src/new/a\u202epy.txt": "x\n"},
+        ticket=ONE_FILE,
+        expects=("scope.name",),
+    ),
+    Example(
+        name="a name with a line break",
+        base=BASE,
+        change={"src/new/a\nb.py": "x = 1\n"},
+        ticket=ONE_FILE,
+        expects=("scope.name",),
+    ),
+    Example(
+        name="a name in pieces that looks like another",
+        base=BASE,
+        change={"src/new/caf\u0065\u0301.py": "x = 1\n"},
+        ticket=ONE_FILE,
+        expects=("scope.name",),
+    ),
+    Example(name="a name in another language", base=BASE, change={"src/new/größe.py": "x = 1\n"}, ticket=ONE_FILE),
     Example(name="the named file", base=BASE, change={"src/a.py": "a = 2\n"}, ticket=ONE_FILE),
     Example(name="a new file below the named folder", base=BASE, change={"src/new/x.py": "x = 1\n"}, ticket=ONE_FILE),
     Example(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gates.claims import sections
-from gates.measures import count_lines, functions
+from gates.source.measures import count_lines, functions
 from tickets.globs import matches
 from tickets.policy import Limits
 

@@ -14,8 +14,8 @@ from tickets.model import Ticket
 from tickets.policy import Policy
 from worktrees.changes import between, capture
 from worktrees.checkout import Checkout, discard, make
-from worktrees.levels import available
 from worktrees.git import Repository
+from worktrees.levels import available
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gates import suite
 from gates.builtin.tests import GATE
 from gates.cases.tests import BASE, FORGED, PYTEST
+from gates.testing import suite
 
 if TYPE_CHECKING:
     from tests.gates.conftest import Judge, MakeCase

@@ -192,7 +192,7 @@ def test_a_report_behind_a_link_out_of_the_tree_is_neither_read_nor_removed(
 def test_a_pattern_that_takes_for_ever_is_given_up(
     make_case: MakeCase, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gates.check_reports.MATCH_S", 1.0)
+    monkeypatch.setattr("gates.declared.check_reports.MATCH_S", 1.0)
     policy = one("cat", "a.txt", parser="regex", pattern=r"^(?P<message>(a|a)*)$")
     judge.undecided(
         GATE, make_case(TEXTS, {"a.txt": f"{'a' * 60}!\n"}, policy=policy), "could not be matched within 1 s"

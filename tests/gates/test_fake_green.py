@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from fake_green import FAKES, HONEST, Stage
 
 if TYPE_CHECKING:

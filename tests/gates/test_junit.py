@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gates.junit import Result, UnusableReportError, read
+from gates.testing.junit import Result, UnusableReportError, read
 
 PATHS = ["tests/test_x.py", "tests/deep/test_x.py", "docs/guide.txt", "tests/test_x/notes.md"]
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gates.live import Bounds, Decision, Ground, decide
+from gates.live.decision import Bounds, Decision, Ground, decide
 from gates.protocol import Call
 from tickets.model import Ticket
 from tickets.policy import Policy

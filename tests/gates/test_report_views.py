@@ -14,9 +14,10 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it ships no types
 
-from gates import junit, reports
+from gates import reports
 from gates.catalogue import catalogue
 from gates.runner import Judged, judge
+from gates.testing import junit
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable, passed
 from tickets.grants import Need
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gates import defaults
 from gates.builtin.reproducibility import GATE
+from gates.source import defaults
 
 if TYPE_CHECKING:
     from tests.gates.conftest import Judge, MakeCase

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gates.junit import UnusableReportError
-from gates.sarif import Result, read
+from gates.declared.sarif import Result, read
+from gates.testing.junit import UnusableReportError
 
 PLACE = {"physicalLocation": {"artifactLocation": {"uri": "src/a%20b.py"}, "region": {"startLine": 7}}}
 

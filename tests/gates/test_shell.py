@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gates.shell import LONGEST, read
+from gates.live.shell import LONGEST, read
 
 
 def started(command: str) -> list[list[str]]:

@@ -11,8 +11,8 @@ import pytest
 from gates.catalogue import BUILT_IN
 from gates.example import case_of, commit_all, complaint, examples
 from gates.workshop import Workshop
-from worktrees.levels import available
 from worktrees.git import Repository
+from worktrees.levels import available
 
 if TYPE_CHECKING:
     from pathlib import Path

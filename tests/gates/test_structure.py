@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gates.builtin.structure import GATE
-from gates.python_code import LARGEST, changed_files
-from gates.python_shape import complexity
 from gates.runner import judge as ask
+from gates.source.python_code import LARGEST, changed_files
+from gates.source.python_shape import complexity
 from tickets.grants import Grant
 
 if TYPE_CHECKING:

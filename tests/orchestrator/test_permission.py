@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gates.live import Bounds, Ground
+from gates.live.decision import Bounds, Ground
 from orchestrator.guard_clients import client_command
 from orchestrator.permission import HTTP_VARIABLE, LONGEST_PATH, VARIABLE, Permission, serving
 from tickets.model import Ticket
