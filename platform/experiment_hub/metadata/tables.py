@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Double, ForeignKey
+from sqlalchemy import JSON, Double, ForeignKey, Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -14,6 +14,7 @@ class Run(Base):
     """One training of one configuration with one seed."""
 
     __tablename__ = "runs"
+    __table_args__ = (Index("runs_by_state", "state"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
