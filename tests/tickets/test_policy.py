@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from demo_project import ROOT
 from tickets.errors import FileError
 from tickets.model import TicketLimits
 from tickets.policy import Agent, Limits, Policy, read_policy
@@ -333,3 +335,21 @@ def test_a_policy_is_frozen() -> None:
     for part, field in ((Policy(), "version"), (Policy().limits, "nesting")):
         with pytest.raises(ValidationError):
             setattr(part, field, 1)
+
+
+def test_the_page_about_the_configuration_shows_every_key_with_its_default() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    text = page.split("```toml")[1].split("```")[0]
+    shown = read_policy(text)
+    assert set(tomllib.loads(text)) == set(Policy.model_fields)
+    for name in set(Policy.model_fields) - {"agents", "roles", "checks", "project", "sandbox"}:
+        assert getattr(shown, name) == getattr(Policy(), name), name
+    for section in ("sandbox", "scope", "limits", "cost", "imports", "audit"):
+        keys = set(tomllib.loads(text)[section]) | {"memory_mib"}
+        assert keys >= set(type(getattr(shown, section)).model_fields), section
+
+
+def test_the_rate_card_on_that_page_is_one() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    card = tomllib.loads(page.split("```toml")[2].split("```")[0])
+    assert set(card) == {"source", "date", "currency", "gpus"}
