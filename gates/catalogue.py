@@ -3,64 +3,46 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 
-from gates.builtin import (
-    acceptance,
-    audit,
-    checks,
-    cost,
-    denylist,
-    dependencies,
-    imports,
-    interfaces,
-    logging,
-    metrics,
-    migrations,
-    origin,
-    paid_compute,
-    report,
-    reproducibility,
-    scope,
-    secrets,
-    size,
-    smoke,
-    structure,
-    tamper,
-    tests,
-    vcs,
-)
 from gates.protocol import Gate
 from tickets.errors import InputError
 
-BUILT_IN: dict[str, Gate] = {
-    module.GATE.name: module.GATE
-    for module in (
-        scope,
-        denylist,
-        vcs,
-        size,
-        structure,
-        interfaces,
-        dependencies,
-        secrets,
-        tamper,
-        metrics,
-        reproducibility,
-        logging,
-        paid_compute,
-        cost,
-        origin,
-        imports,  # may time commands; from here on, processes are started
-        migrations,
-        checks,
-        tests,
-        acceptance,
-        smoke,
-        report,  # after all that measure: it holds the agent's claims against their receipts
-        audit,  # last: nobody pays for an audit while another gate refuses
-    )
-}
+ORDER = (
+    "scope",
+    "denylist",
+    "vcs",
+    "size",
+    "structure",
+    "interfaces",
+    "dependencies",
+    "secrets",
+    "tamper",
+    "metrics",
+    "reproducibility",
+    "logging",
+    "paid_compute",
+    "cost",
+    "origin",
+    "imports",  # may time commands; from here on, processes are started
+    "migrations",
+    "checks",
+    "tests",
+    "acceptance",
+    "smoke",
+    "report",  # after all that measure: it holds the agent's claims against their receipts
+    "audit",  # last: nobody pays for an audit while another gate refuses
+)
+"""Modules of `gates/builtin/`, in the order in which they are asked."""
+
+
+def _load(module: str) -> Gate:
+    gate: Gate = import_module(f"gates.builtin.{module}").GATE
+    return gate
+
+
+BUILT_IN: dict[str, Gate] = {gate.name: gate for gate in map(_load, ORDER)}
 ENTRY_POINTS = "signalbox.gates"
 
 
