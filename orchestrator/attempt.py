@@ -133,7 +133,7 @@ def _work(workspace: Workspace, row: TicketRow, last: AttemptRow | None) -> Next
     evidence = (last.outcome or {}).get("evidence", "") if last else ""
     agent_name = workspace.policy.agent_for(row.record.role)
     agent = driver(workspace.policy, agent_name, workspace.root)
-    layered = agent.runs_foreign_code and workspace.level == "bubblewrap"
+    layered = agent.runs_foreign_code and workspace.layered
     spec = _spec(workspace, row, base=base, start=start, layered=layered)
     with trees.checkout(workspace.repository, spec, lambda: provide(workspace, spec)):
         unheld = agent.runs_foreign_code and workspace.level == "none"

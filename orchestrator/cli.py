@@ -182,6 +182,16 @@ def doctor(repo: Repo = Here, json: Json = False) -> int:
 
 
 @app.command()
+def guard(
+    socket: Annotated[str, typer.Option(help="Where the harness listens.", show_default="$ORCHESTRATE_GUARD")] = "",
+) -> int:
+    """Answer a coding client's hook: one question on standard input (started as the first word, it imports nothing else)."""
+    from orchestrator.guard import main as ask
+
+    return ask(["--socket", socket] if socket else [])
+
+
+@app.command()
 def selftest(repo: Repo = Here, json: Json = False) -> int:
     """Does every gate and sandbox refuse what it must refuse, and what is not armed here."""
     from orchestrator.commands.testing import selftest as run

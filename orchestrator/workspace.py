@@ -81,6 +81,13 @@ class Workspace:
             raise InconclusiveError(f"the sandbox {level!r} that {POLICY_FILE} asks for is not to be had here: {why}")
         return level
 
+    @cached_property
+    def layered(self) -> bool:
+        """Whether attempts' trees are private layers here; where the file system cannot hold one they are written out."""
+        from worktrees.levels import layer_trouble
+
+        return self.level == "bubblewrap" and not layer_trouble(self.worktrees)
+
     def bounds(self, timeout_s: float) -> Bounds:
         """Limits of one process tree, as the policy sets them."""
         import psutil

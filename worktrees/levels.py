@@ -71,26 +71,43 @@ def gaps(level: Level) -> tuple[str, ...]:
 
 
 def _bubblewrap_trouble() -> str:
-    """Try the exact combination: a layer, all namespaces, the filter, and that its neighbour is out of sight."""
+    """Try the exact combination: all namespaces, the filter, and that its neighbour is out of sight."""
     if sys.platform != "linux":
         return "namespaces are Linux's own"
     if shutil.which(bubblewrap.PROGRAM) is None:
         return f"{bubblewrap.PROGRAM} is not installed (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
-    with tempfile.TemporaryDirectory(prefix="signalbox-probe-") as folder:
-        return _tried(Path(folder).resolve())
+    with tempfile.TemporaryDirectory(prefix="signalbox-probe-") as place:
+        folder = Path(place).resolve()
+        (folder / "at").mkdir()
+        (folder / "at" / "old").write_text("old", encoding="ascii")
+        return _tried(folder, Confinement(level="bubblewrap", write=(folder / "at",)))
 
 
-def _tried(folder: Path) -> str:
-    layer = Layer(lower=folder / "lower", upper=folder / "upper", work=folder / "work", at=folder / "at")
-    layer.make()
-    for place in (layer.lower, layer.at):
-        place.mkdir()
-    (layer.lower / "old").write_text("old", encoding="ascii")
-    confinement = Confinement(level="bubblewrap", write=(), layers=(layer,))
-    script = f"grep -q old old && rm old && echo new > new && test ! -e {folder}/lower && test $(ls /proc | grep -c '^[0-9]') -lt 8"
-    launch = Launch(command=["sh", "-c", script], cwd=layer.at, env={"PATH": "/usr/bin:/bin"}, confinement=confinement)
+@functools.cache
+def layer_trouble(folder: Path) -> str:
+    """Say why trees below the folder cannot be private layers: not every file system can hold one."""
+    if why := trouble("bubblewrap"):
+        return why
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".probe-") as name:
+        place = Path(name).resolve()
+        layer = Layer(lower=place / "lower", upper=place / "upper", work=place / "work", at=place / "at")
+        layer.make()
+        for each in (layer.lower, layer.at):
+            each.mkdir()
+        (layer.lower / "old").write_text("old", encoding="ascii")
+        why = _tried(place, Confinement(level="bubblewrap", write=(), layers=(layer,)))
+        shutil.rmtree(layer.work / "work", ignore_errors=True)  # the kernel's own, without any rights
+        return why or ("" if (layer.lower / "old").is_file() else "what is below a layer was changed")
+
+
+def _tried(folder: Path, confinement: Confinement) -> str:
+    """Run the probe in the folder `at`; say what went wrong."""
+    at = folder / "at"
+    script = f"grep -q old old && rm old && echo new > new && test ! -e {folder}/log && test $(ls /proc | grep -c '^[0-9]') -lt 8"
+    launch = Launch(command=["sh", "-c", script], cwd=at, env={"PATH": "/usr/bin:/bin"}, confinement=confinement)
     receipt = run(launch, log=folder / "log", bounds=Bounds(timeout_s=PROBE_TIMEOUT_S))
-    if receipt.exit == 0 and (layer.upper / "new").is_file() and (layer.lower / "old").is_file():
+    if receipt.exit == 0:
         return ""
     said = (folder / "log").read_text(errors="replace").strip().splitlines() if (folder / "log").is_file() else []
     return receipt.reason or (said[-1] if said else f"the probe ended with exit code {receipt.exit}")

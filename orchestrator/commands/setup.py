@@ -226,10 +226,14 @@ def _policy(repo: Path) -> Answer:
 def _sandbox(repo: Path) -> Answer:
     from worktrees.levels import gaps, trouble
 
-    level = Workspace.open(repo).level
+    workspace = Workspace.open(repo)
+    level = workspace.level
     missing = f"; open: {'; '.join(gaps(level))}" if gaps(level) else ""
+    tree = (
+        "" if level != "bubblewrap" or workspace.layered else "; trees are written out: no layers on this file system"
+    )
     better = f"; bubblewrap: {trouble('bubblewrap')}" if level != "bubblewrap" and trouble("bubblewrap") else ""
-    return Answer(ok=True, detail=f"{level}{missing}{better}")
+    return Answer(ok=True, detail=f"{level}{tree}{missing}{better}")
 
 
 def _agents(repo: Path) -> Answer:
