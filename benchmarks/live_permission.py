@@ -61,7 +61,7 @@ TICKET = Ticket.model_validate(
 BOUNDS = Bounds(
     ticket=TICKET,
     policy=Policy(),
-    ground=Ground(root="/work/tree", home="/work/home", temporary="/work/home/tmp"),
+    ground=Ground(root="/tree", home="/home/agent", temporary="/home/agent/tmp"),
 )
 
 
@@ -138,7 +138,7 @@ def question(folder: Path, number: int) -> Path:
     event = {
         "hook_event_name": "PreToolUse",
         "tool_use_id": f"toolu_{number}",
-        "cwd": "/work/tree",
+        "cwd": "/tree",
         "tool_name": "Bash",
         "tool_input": {"command": command, "description": "run the tests"},
     }

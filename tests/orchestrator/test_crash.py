@@ -11,11 +11,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from demo_project import script, ticket, writes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from demo_project import Demo
@@ -121,30 +123,36 @@ def test_killed_again_and_again_at_random_it_ends_the_same(demo: Demo, seed: int
     assert_whole(demo, json.loads(done.stdout), before)
 
 
+def wait_for_file(demo: Demo, name: str, *, seconds: float = 60) -> None:
+    """Wait until the agent of T-0001 has written the file: into its tree, or into the layer above it."""
+    beside = demo.root.with_name("demo-wt")
+    places = (beside / "t-0001-add-a" / name, beside / ".homes" / "T-0001-1.layer" / "upper" / name)
+    deadline = time.monotonic() + seconds
+    while not any(place.exists() for place in places):
+        assert time.monotonic() < deadline, f"no {name} within {seconds} s"
+        time.sleep(0.02)
+
+
 def test_the_agent_of_a_killed_harness_does_not_live_on(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a")]
-    demo.commit(**{"script.yaml": script(tickets, {"add a": [[{"shell": "echo $$ > pid; exec sleep 300"}]]})})
+    nap = f"300.{os.getpid()}{time.monotonic_ns()}"  # names the process in every namespace
+    demo.commit(**{"script.yaml": script(tickets, {"add a": [[{"shell": f"touch here; exec sleep {nap}"}]]})})
     process = demo.start("feature", "x")
-    tree = demo.root.with_name("demo-wt") / "t-0001-add-a"
-    deadline = time.monotonic() + 60
-    while not (tree / "pid").is_file() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.1)
-    pid = int((tree / "pid").read_text(encoding="utf-8"))
+    wait_for_file(demo, "here")
+    assert eventually(lambda: sleeps(nap))
     kill(process)
-    for _ in range(200):
-        if not alive(pid):
-            break
+    assert eventually(lambda: not sleeps(nap))
+
+
+def sleeps(nap: str) -> bool:
+    return any(nap in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+
+
+def eventually(true: Callable[[], bool], *, seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    return true()
 
 
 def test_ctrl_c_ends_with_130_and_can_be_resumed(demo: Demo) -> None:
@@ -179,9 +187,7 @@ def test_what_an_interrupted_agent_wrote_is_archived(demo: Demo) -> None:
         }
     )
     process = demo.start("feature", "x")
-    marker = demo.root.with_name("demo-wt") / "t-0001-add-a" / "ready"
-    while not marker.exists():
-        time.sleep(0.02)
+    wait_for_file(demo, "ready")
     kill(process)
     listed = json.loads(demo.orchestrate("worktrees", "clean", "--json", exits=0).stdout)
     assert listed["archived"] == ["T-0001 attempt 1"]
