@@ -66,6 +66,8 @@ _HOOKS = frozenset(("sys.meta_path", "sys.path_hooks", "sys.path_importer_cache"
 _DECODES = frozenset(
     ("b64decode", "b32decode", "b85decode", "a85decode", "fromhex", "unhexlify", "decompress", "loads")
 )
+_SIGNS = re.compile(r"import|plugins|exit|quit|raise|class|def|lambda|exec|eval|builtins|globals|attr")
+"""Every trick needs one of these words; a table of a hundred thousand lines has none, and would take long to walk."""
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -79,6 +81,8 @@ class Trick:
 
 def tricks(text: str, *, test: bool) -> list[Trick]:
     """Give what the code does to the runner; nothing where it is not valid Python. In tests more is ordinary than in product code."""
+    if not _SIGNS.search(text):
+        return []
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -299,6 +299,7 @@ def test_writing_into_a_submodule_is_refused(demo: Demo, tmp_path: Path) -> None
     assert "vendor/x.py" in demo.feature("x", exits=1)["tickets"][0]["reason"]
 
 
+@pytest.mark.long
 def test_a_file_of_a_hundred_thousand_lines_may_shrink_but_not_grow(demo: Demo) -> None:
     policy = (demo.root / "orchestrate.toml").read_text(encoding="utf-8") + "[limits]\nchanged_lines = 400000\n"
     tickets = [ticket("a", new="src/big.py", accept="import big")]

@@ -89,13 +89,13 @@ def assert_whole(demo: Demo, outcome: dict[str, Any], before: str) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        "feature.asked",
-        "attempt.started",
+        pytest.param("feature.asked", marks=pytest.mark.long),
+        pytest.param("attempt.started", marks=pytest.mark.long),
         "attempt.captured",
-        "gates.judged",
-        "attempt.passed",
+        pytest.param("gates.judged", marks=pytest.mark.long),
+        pytest.param("attempt.passed", marks=pytest.mark.long),
         "landing.intended",
-        "landing.moved",
+        pytest.param("landing.moved", marks=pytest.mark.long),
     ],
 )
 def test_killed_at_a_step_and_resumed_it_ends_the_same(demo: Demo, event: str) -> None:

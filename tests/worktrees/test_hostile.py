@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from worktrees.confinement import Level
 
+SAMPLE = 8
+"""Every so many are played each time; CI plays all of them."""
 LEAST_BEHAVIOURS, LEAST_TEETH = 120, 40
 TEETH = [behaviour for behaviour in HOSTILE if behaviour.unconfined]
 
@@ -29,8 +31,9 @@ def each() -> Iterator[ParameterSet]:
     """Every behaviour at each level that confines anything; one that this machine has not is skipped, and says why."""
     for level in (one for one in LEVELS if one != "none"):
         missing = pytest.mark.skipif(bool(trouble(level)), reason=f"{level}: {trouble(level)}")
-        for behaviour in HOSTILE:
-            marks = (missing, *([pytest.mark.slow] if behaviour.slow else []))
+        for number, behaviour in enumerate(HOSTILE):
+            rare = [pytest.mark.long] if behaviour.slow or number % SAMPLE else []
+            marks = (missing, *rare)
             yield pytest.param(behaviour, level, id=f"{level}: {behaviour.family}: {behaviour.name}", marks=marks)
 
 
@@ -56,6 +59,7 @@ def test_a_hostile_agent_does_no_damage_and_its_fix_is_kept(behaviour: Behaviour
     assert played.damage == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("behaviour", TEETH, ids=[behaviour.name for behaviour in TEETH])
 def test_without_a_sandbox_it_does_damage(behaviour: Behaviour, template: Path, tmp_path: Path) -> None:
     with laboratory(tmp_path / "l", template) as place:
