@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from honest import HONEST  # noqa: E402 - found once the line above has been run
-from hostile_corpus import HOSTILE  # noqa: E402 - as above
-from hostile_lab import Lab  # noqa: E402 - as above
-from hostile_place import furnish, laboratory  # noqa: E402 - as above
-
+import fake_green  # noqa: E402 - found once the line above has been run
 from gates.catalogue import BUILT_IN  # noqa: E402 - as above
 from gates.example import case_of, commit_all, complaint  # noqa: E402 - as above
 from gates.workshop import Workshop  # noqa: E402 - as above
+from honest import HONEST  # noqa: E402 - as above
+from hostile_corpus import HOSTILE  # noqa: E402 - as above
+from hostile_lab import Lab  # noqa: E402 - as above
+from hostile_place import furnish, laboratory  # noqa: E402 - as above
 from worktrees.confinement import LEVELS  # noqa: E402 - as above
 from worktrees.git import Repository  # noqa: E402 - as above
 from worktrees.levels import available, trouble  # noqa: E402 - as above
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from hostile import Behaviour
     from hostile_lab import Played
-
     from worktrees.confinement import Level
 
 PAGE = ROOT / "docs" / "corpus.md"
@@ -156,6 +155,19 @@ def honest_section(found: dict[str, list[str]]) -> Iterator[str]:
     yield "; ".join(example.name for example in HONEST) + "."
 
 
+# the fakes
+
+
+def fakes_section(rows: list[tuple[str, str, str]]) -> Iterator[str]:
+    passed = [name for name, gates, _ in rows if not gates]
+    yield f"\n## Fake green runs: {len(rows)}, of which {len(passed)} passed\n"
+    yield "Each leaves the bug in and tries to make the tests say otherwise; the gates that refused it:\n"
+    yield "| fake | refused by |"
+    yield "|---|---|"
+    for name, gates, _ in rows:
+        yield f"| {name} | {gates or 'NOBODY: A DEFECT'} |"
+
+
 def main() -> int:
     levels: list[Level] = [level for level in LEVELS if not trouble(level)]
     with tempfile.TemporaryDirectory(prefix="corpus-", ignore_cleanup_errors=True) as name:
@@ -163,16 +175,18 @@ def main() -> int:
         furnish(folder / "template")
         found = {level: played(folder, level) for level in levels}
         refused = refusals(folder)
+    fakes = fake_green.table()
     lines = [
         "# The corpora\n",
-        "Written by `python benchmarks/corpus.py`; the same behaviours and changes are tests in `tests/worktrees/test_hostile.py` and `tests/gates/test_honest.py`.\n",
+        "Written by `python benchmarks/corpus.py`; the same behaviours and changes are tests in `tests/worktrees/test_hostile.py`, `tests/gates/test_fake_green.py` and `tests/gates/test_honest.py`.\n",
         *hostile_section(found),
+        *fakes_section(fakes),
         *honest_section(refused),
     ]
     text = "\n".join(lines) + "\n"
     PAGE.write_text(text, encoding="utf-8")
     print(text)
-    return 1 if defects(found) or any(refused.values()) else 0
+    return 1 if defects(found) or any(refused.values()) or not all(gates for _, gates, _ in fakes) else 0
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from honest import HONEST
 
 from gates.catalogue import BUILT_IN
 from gates.example import case_of, commit_all, complaint
 from gates.workshop import Workshop
+from honest import HONEST
 from worktrees.git import Repository
 from worktrees.levels import available
 

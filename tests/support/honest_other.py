@@ -6,9 +6,8 @@ import json
 import struct
 import zlib
 
-from honest_python import APP, code
-
 from gates.example import Example
+from honest_python import APP, code
 from worktrees.changes import Change
 
 PYPROJECT = '[project]\nname = "demo"\nversion = "0.1.0"\ndescription = "A demo"\ndependencies = ["numpy>=2"]\n\n[tool.ruff]\nline-length = 100\n'

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from hostile import ADDED, FIXED, SCOPE, Behaviour
-from hostile_place import BASE_BRANCH, SECRET, Place
-from hostile_watch import differences, marks, settled
 
 from gates.builtin import denylist, scope, size, vcs
 from gates.protocol import Case
 from gates.workshop import Workshop
+from hostile import ADDED, FIXED, SCOPE, Behaviour
+from hostile_place import BASE_BRANCH, SECRET, Place
+from hostile_watch import differences, marks, settled
 from tickets.globs import matches
 from tickets.model import Ticket
 from tickets.policy import Policy

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostile_watch import KEYS, SHARED, victim_marks
-
 from worktrees.checkout import remove
 from worktrees.git import Repository
 

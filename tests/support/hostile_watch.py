@@ -17,7 +17,6 @@ import psutil
 
 if TYPE_CHECKING:
     from hostile_place import Place
-
     from worktrees.checkout import Checkout
 
 Marks = dict[str, dict[str, object]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from hostile_corpus import HOSTILE
 from hostile_lab import Lab
 from hostile_place import furnish, laboratory
-
 from worktrees.confinement import LEVELS
 from worktrees.levels import trouble
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from _pytest.mark import ParameterSet
-    from hostile import Behaviour
 
+    from hostile import Behaviour
     from worktrees.confinement import Level
 
 SAMPLE = 8
