@@ -61,7 +61,7 @@ TICKET = Ticket.model_validate(
 BOUNDS = Bounds(
     ticket=TICKET,
     policy=Policy(),
-    ground=Ground(root="/tree", home="/home/agent", temporary="/home/agent/tmp"),
+    ground=Ground(root="/tree", home="/agent", temporary="/agent/tmp"),
 )
 
 
