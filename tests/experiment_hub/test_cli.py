@@ -174,6 +174,7 @@ def test_lists_show_what_is_registered(hub: Hub) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_commands_train_into_one_home_at_once(small: Small, home: Path) -> None:
     command = [sys.executable, "-m", "experiment_hub", "run", str(small()), "--json", "--home", str(home)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]

@@ -74,6 +74,7 @@ def test_an_answer_that_cannot_be_read_is_no_verdict(demo: Demo) -> None:
     assert demo.git("ls-tree", "--name-only", "main", "src/") == "src/lib.py"
 
 
+@pytest.mark.long
 def test_nobody_pays_for_the_audit_of_what_another_gate_refuses(demo: Demo) -> None:
     prepare(demo, [NOTHING], "X = = 1\n", "X = 1\n")
     assert demo.feature("one module", exits=0)["tickets"][0]["attempts"] == 2
@@ -85,6 +86,7 @@ def test_nobody_pays_for_the_audit_of_what_another_gate_refuses(demo: Demo) -> N
     assert len(asked(demo)) == 1
 
 
+@pytest.mark.long
 def test_an_audit_holds_on_the_merged_tree_where_the_tickets_own_change_is_the_same(demo: Demo) -> None:
     plan = [ticket(key, new=f"src/{key}.py", accept=f"import {key}") for key in "ab"]
     steps = {f"add {key}": [writes(f"src/{key}.py", "X = 1\n")] for key in "ab"}

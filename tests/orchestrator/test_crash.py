@@ -194,6 +194,7 @@ def test_what_an_interrupted_agent_wrote_is_archived(demo: Demo) -> None:
     assert demo.git("show", "refs/orchestrate/attempts/T-0001/1:src/a.py") == "half = 'done'"
 
 
+@pytest.mark.long
 def test_two_features_at_once_share_one_runner(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a")]
     demo.commit(**{"script.yaml": script(tickets, {"add *": [[{"sleep": 1.5}, *writes("src/a.py", "X = 1\n")]]})})
@@ -211,6 +212,7 @@ def test_two_features_at_once_share_one_runner(demo: Demo) -> None:
     assert len(asked) == 2
 
 
+@pytest.mark.long
 def test_eight_commands_at_once_lose_nothing(demo: Demo) -> None:
     letters = "cdefghij"
     demo.commit(**{"script.yaml": script([], {f"add {k}": [writes(f"src/{k}.py", "X = 1\n")] for k in letters})})
@@ -248,6 +250,7 @@ def test_a_full_disk_starts_nothing_and_loses_nothing(demo: Demo, tmp_path: Path
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_during_the_run_keeps_the_target_and_goes_on_later(demo: Demo, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     small_disk(disk, 400)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hostile import Behaviour
     from worktrees.confinement import Level
 
-SAMPLE = 8
+SAMPLE = 16
 """Every so many are played each time; CI plays all of them."""
 LEAST_BEHAVIOURS, LEAST_TEETH = 120, 40
 TEETH = [behaviour for behaviour in HOSTILE if behaviour.unconfined]
