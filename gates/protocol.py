@@ -93,6 +93,8 @@ class Case:
     """What the agent printed."""
     spent: Spent = Spent()
     """What the ticket's attempts have cost so far."""
+    texts: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False, compare=False)
+    """What gates have read so far, by commit and path; the cases of one series share it."""
 
     @cached_property
     def limits(self) -> Limits:
@@ -101,15 +103,18 @@ class Case:
 
     def read_base(self, path: str) -> str | None:
         """Give a text file as it is at the base, or None."""
-        return _text(self.repository.read(self.change.base, path))
+        return self._text(self.change.base, path)
 
     def read_changed(self, path: str) -> str | None:
         """Give a text file as the change leaves it, or None."""
-        return _text(self.repository.read(self.change.commit, path))
+        return self._text(self.change.commit, path)
 
-
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else data.decode(errors="replace")
+    def _text(self, commit: str, path: str) -> str | None:
+        """Read a file once for all gates: each reading is a process of git."""
+        if (commit, path) not in self.texts:
+            data = self.repository.read(commit, path)
+            self.texts[commit, path] = None if data is None else data.decode(errors="replace")
+        return self.texts[commit, path]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from agents.brief import Rule, for_ticket
@@ -70,6 +71,10 @@ class _Site:
     spec: Checkout
     level: Level
 
+    @cached_property
+    def environment(self) -> TreeEnvironment:
+        return _environment(self.workspace, self.spec)
+
     @property
     def logs(self) -> Path:
         return log_folder(self.workspace, self.row.id, self.spec.attempt)
@@ -88,8 +93,8 @@ def _policy(workspace: Workspace, row: TicketRow, spec: Checkout) -> Policy:
 
 
 def _asking(site: _Site, policy: Policy) -> AbstractContextManager[Permission]:
-    environment = _environment(site.workspace, site.spec)
-    ground = Ground(root=str(site.spec.path), home=str(site.spec.home), temporary=environment.variables["TMPDIR"])
+    temporary = site.environment.variables["TMPDIR"]
+    ground = Ground(root=str(site.spec.path), home=str(site.spec.home), temporary=temporary)
     bounds = Bounds(ticket=site.row.record, policy=policy, ground=ground)
     # Landlock may have to close unix sockets
     return serving(bounds, folder=site.spec.home, log=site.logs / "permission.jsonl", http=site.level == "landlock")
@@ -103,7 +108,7 @@ def _bench(site: _Site, way: Way, desk: Permission | None) -> Bench:
     workspace, spec, record = site.workspace, site.spec, site.row.record
     paper = spec.home / "desk"
     paper.mkdir(parents=True)
-    environment = _environment(workspace, spec)
+    environment = site.environment
     limit = workspace.policy.dispatch.timeout_s
     budget = record.budget.seconds if record.budget else None
     variables = agent_variables(workspace.policy, workspace.policy.agent_for(record.role)) | dict(environment.variables)

@@ -111,6 +111,7 @@ CASES = (
         change={MODELS: TABLES + NOTE},
         expects=("migrations.schema",),
         runs=True,
+        needs=("alembic",),
     ),
     Example(
         name="a revision that makes the column mandatory",
@@ -121,6 +122,7 @@ CASES = (
         },
         expects=("migrations.schema", "migrations.schema"),
         runs=True,
+        needs=("alembic",),
     ),
     Example(
         name="a downgrade that does nothing",
@@ -128,6 +130,7 @@ CASES = (
         change={MODELS: TABLES + NOTE, TWO: revision("0002", "0001", ADD, "pass")},
         expects=("migrations.downgrade",),
         runs=True,
+        needs=("alembic",),
     ),
     Example(
         name="a revision that fails",
@@ -135,18 +138,21 @@ CASES = (
         change={MODELS: TABLES + NOTE, TWO: revision("0002", "0001", f"{ADD}; {ADD}", DROP)},
         expects=("migrations.upgrade",),
         runs=True,
+        needs=("alembic",),
     ),
     Example(
         name="a column with its revision, both ways",
         base=BASE,
         change={MODELS: TABLES + NOTE, TWO: ADD_NOTE},
         runs=True,
+        needs=("alembic",),
     ),
     Example(
         name="a column for which a difference of the base is no excuse and no accusation",
         base={**BASE, MODELS: f"{TABLES}    old: Mapped[str | None]\n"},
         change={MODELS: f"{TABLES}    old: Mapped[str | None]\n{NOTE}", TWO: ADD_NOTE},
         runs=True,
+        needs=("alembic",),
     ),
     Example(
         name="models explained and formatted anew",

@@ -21,7 +21,16 @@ def case(
     name: str, change: Mapping[str, str | None], *expects: str, undecided: str = "", options: tuple[str, ...] = ()
 ) -> Example:
     policy: dict[str, Any] = {"tests": {"run": [*PYTEST, *options], "timeout_s": 60}}
-    return Example(name=name, base=BASE, change=change, expects=expects, undecided=undecided, policy=policy, runs=True)
+    return Example(
+        name=name,
+        base=BASE,
+        change=change,
+        expects=expects,
+        undecided=undecided,
+        policy=policy,
+        runs=True,
+        needs=("pytest",),
+    )
 
 
 CASES = (
