@@ -87,7 +87,7 @@ def main() -> None:
 
 def serve(folder: Path) -> None:
     """Be the harness until standard input ends."""
-    with serving(BOUNDS, folder=folder, log=folder / "log.jsonl", http=True) as desk:
+    with serving(partial(decide, bounds=BOUNDS), folder=folder, log=folder / "log.jsonl", http=True) as desk:
         (folder / "part").write_text(json.dumps(dict(desk.variables)), encoding="utf-8")
         (folder / "part").replace(folder / "ready")
         sys.stdin.read()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 FILE = "signalbox.sqlite"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -47,6 +47,15 @@ CREATE TABLE IF NOT EXISTS grants (
     bound TEXT NOT NULL, why TEXT NOT NULL, state TEXT NOT NULL, person TEXT NOT NULL, reason TEXT NOT NULL,
     asked_at TEXT NOT NULL, expires_at TEXT NOT NULL, landed TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS spending (
+    id INTEGER PRIMARY KEY, purpose TEXT NOT NULL, agent TEXT NOT NULL, feature TEXT NOT NULL, ticket TEXT NOT NULL,
+    attempt INTEGER NOT NULL, day TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL,
+    reserved_usd INTEGER NOT NULL, reserved_tokens INTEGER NOT NULL, used_usd INTEGER NOT NULL, used_tokens INTEGER NOT NULL,
+    measured INTEGER NOT NULL, note TEXT NOT NULL, begun_at TEXT NOT NULL, settled_at TEXT
+);
+CREATE INDEX IF NOT EXISTS spending_by_feature ON spending (feature, ticket);
+CREATE INDEX IF NOT EXISTS spending_by_day ON spending (day);
+CREATE INDEX IF NOT EXISTS spending_by_ticket ON spending (ticket, attempt);
 CREATE INDEX IF NOT EXISTS grants_by_ticket ON grants (ticket);
 CREATE INDEX IF NOT EXISTS events_by_feature ON events (feature, seq);
 CREATE INDEX IF NOT EXISTS tickets_by_feature ON tickets (feature);

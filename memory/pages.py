@@ -63,14 +63,46 @@ def page(root: Path, project: str) -> Path:
 def write(root: Path, project: str, entry: Entry) -> Path:
     """Add the entry to the page, or replace the one of the same feature; everything else on the page stays."""
     target = page(root, project)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with _LOCK:
         # as bytes: line ends and whatever else people wrote stay as they are
         text = target.read_bytes().decode(errors="surrogateescape") if target.exists() else _header(project)
-        ready = target.with_name(f".{target.name}.tmp")
-        ready.write_bytes(_with(text, entry).encode(errors="surrogateescape"))
-        ready.replace(target)
+        _replace(target, _with(text, entry))
     return target
+
+
+DEAD_ENDS = "## Dead ends\n\nWhat was tried and led nowhere; nobody needs to try it again without a new reason.\n"
+
+
+def add_dead_end(root: Path, project: str, text: str) -> Path:
+    """Add a line to the page's list of dead ends, once."""
+    target = page(root, project)
+    line = f"- {_flat(text)}\n"
+    with _LOCK:
+        known = target.read_bytes().decode(errors="surrogateescape") if target.exists() else _header(project)
+        if line not in known:
+            _replace(target, _with_dead_end(known, line))
+    return target
+
+
+def _with_dead_end(text: str, line: str) -> str:
+    """Put the line at the end of the list, which stands before all entries."""
+    title, _, introduction = DEAD_ENDS.partition("\n\n")
+    if title not in text.splitlines():
+        first = re.search(r"^## ", text, re.MULTILINE)
+        place = first.start() if first else len(text)
+        gap = "" if text[:place].endswith("\n\n") else "\n"
+        return f"{text[:place]}{gap}{title}\n\n{introduction}\n{line}\n{text[place:]}"
+    begin = text.index(f"{title}\n") + len(title)
+    following = re.compile(r"^## ", re.MULTILINE).search(text, begin)
+    end = following.start() if following else len(text)
+    return f"{text[:end].rstrip()}\n{line}\n{text[end:]}"
+
+
+def _replace(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ready = target.with_name(f".{target.name}.tmp")
+    ready.write_bytes(text.encode(errors="surrogateescape"))
+    ready.replace(target)
 
 
 def _header(project: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memory.database import Database
+    from tickets.model import Draft
     from tickets.plan import Plan
 
 
@@ -24,7 +25,7 @@ class FeatureRow:
     id: str
     request: str
     state: str
-    """`queued`, `running`, `ended`, or `invalid` where no plan could be made of it."""
+    """`queued`, `running`, `ended`, `invalid` where no plan could be made of it, or `waiting` where a person has to answer first."""
     options: dict[str, Any]
     plan: dict[str, Any] | None
     target: str
@@ -111,7 +112,7 @@ class Records:
 
     def set_feature(self, feature: str, state: str, *, outcome: dict[str, Any] | None = None) -> None:
         with self.database.transaction() as connection:
-            ended = now() if state in {"ended", "invalid"} else None
+            ended = now() if state in {"ended", "invalid", "waiting"} else None
             connection.execute(
                 "UPDATE features SET state = ?, outcome = ?, ended_at = ? WHERE id = ?",
                 (state, json.dumps(outcome) if outcome else None, ended, feature),
@@ -137,9 +138,20 @@ class Records:
             for draft in plan.tickets:
                 _insert_ticket(connection, Ticket.from_draft(draft, feature=feature, ids=ids))
             connection.execute("UPDATE features SET plan = ? WHERE id = ?", (plan.model_dump_json(), feature))
-            data = {"tickets": ids, "notes": plan.notes, "assumptions": plan.assumptions}
+            data = {"tickets": ids, "notes": plan.notes, "assumptions": plan.assumptions, "sha256": plan.sha256}
             append(connection, "feature.planned", About(feature=feature), data)
         return list(ids.values())
+
+    def add_tickets(self, feature: str, drafts: Sequence[Draft]) -> list[str]:
+        """Give further drafts their ids; they may wait for tickets of the feature that are there already."""
+        with self.database.transaction() as connection:
+            first = int(next_id(connection, "tickets", "T")[2:])
+            new = {draft.key: f"T-{first + index:04d}" for index, draft in enumerate(drafts)}
+            ids = {row.id: row.id for row in self.tickets(feature)} | new
+            for draft in drafts:
+                _insert_ticket(connection, Ticket.from_draft(draft, feature=feature, ids=ids))
+            append(connection, "feature.extended", About(feature=feature), {"tickets": new})
+        return list(new.values())
 
     # tickets
 

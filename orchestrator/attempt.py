@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from agents.catalogue import driver
+from agents.causes import HANDLING, Cause
 from agents.protocol import Outcome
-from gates import reports
-from orchestrator.bench import at_work, provide
+from orchestrator.bench import Task, at_work, provide
+from orchestrator.feedback import (
+    GO_ON,
+    SAME_FAILURES,
+    evidence_of,
+    for_next,
+    in_a_row,
+    remember_dead_end,
+    signature,
+)
 from orchestrator.granting import after_refusal, before_work, hint
 from orchestrator.judging import judge
+from orchestrator.lead.followups import Reported, consult
+from orchestrator.money.purse import NoMoneyError, purse
+from orchestrator.recovery import course
 from tickets.states import State
 from worktrees import checkout as trees
 from worktrees.changes import Change, ChangeSet, capture
@@ -25,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memory.records import AttemptRow, TicketRow
+    from orchestrator.money.purse import Purse
     from orchestrator.workspace import Workspace
 
 Next = Literal["passed", "again", "ended"]
@@ -44,41 +58,40 @@ def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
         return _passed(workspace, row, last)
     if last and last.state == "captured":
         return _judge(workspace, row, last)
-    if refusal := _exhausted(workspace, row, attempts):
+    ahead = course(workspace.policy, row.record.role, attempts[row.forgiven :])
+    refusal = _exhausted(workspace, row, attempts) or (ahead.trouble and (State.FAILED, ahead.trouble))
+    if refusal:
         records.move(ticket_id, *refusal)
         return "ended"
-    finished = [attempt for attempt in attempts if attempt.counts]
-    return _work(workspace, row, finished[-1] if finished else None)
+    try:
+        with purse(workspace, row, agent_name=ahead.agent, attempt=len(attempts) + 1) as money:
+            return _work(workspace, row, attempts, ahead.agent, money)
+    except NoMoneyError as error:
+        records.move(ticket_id, State.BLOCKED, str(error))
+        return "ended"
 
 
 def _exhausted(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow]) -> tuple[State, str] | None:
     counted = [attempt for attempt in attempts[row.forgiven :] if attempt.counts]
     if not counted:
         return None
-    if len(counted) >= workspace.policy.dispatch.attempts:
+    why = _first_line((counted[-1].outcome or {}).get("evidence") or "no reason was recorded")
+    if in_a_row(counted) >= SAME_FAILURES:
+        said = f"the same failure {SAME_FAILURES} times"
+        remember_dead_end(workspace, row, counted[-SAME_FAILURES:], why)
+    elif len(counted) >= workspace.policy.dispatch.attempts:
         said = f"{len(counted)} attempts used up"
-    elif _stuck(counted):
-        said = "the same change was handed in again"
     elif _would_repeat(workspace, row, counted[-1]):
         said = "another attempt would give the same change"
     else:
         return None
-    why = (counted[-1].outcome or {}).get("evidence") or "no reason was recorded"
     failed = counted[-1].state == "failed"
-    return (State.FAILED if failed else State.REJECTED), f"{_first_line(why)} ({said})"
+    return (State.FAILED if failed else State.REJECTED), f"{why} ({said})"
 
 
 def _would_repeat(workspace: Workspace, row: TicketRow, last: AttemptRow) -> bool:
     agent = driver(workspace.policy, workspace.policy.agent_for(row.record.role), workspace.root)
     return agent.repeats_itself and last.base == workspace.head()
-
-
-def _stuck(counted: list[AttemptRow]) -> bool:
-    """Say whether the last two attempts left the same tree on the same base: a third would not be wiser."""
-    if len(counted) < 2 or counted[-1].state == "conflict":  # noqa: PLR2004 - a pair
-        return False
-    one, other = ((attempt.changes or {}) for attempt in counted[-2:])
-    return bool(one) and one.get("tree") == other.get("tree") and one.get("base") == other.get("base")
 
 
 def _first_line(text: str) -> str:
@@ -127,39 +140,70 @@ class _Watch:
         return found
 
 
-def _work(workspace: Workspace, row: TicketRow, last: AttemptRow | None) -> Next:
+def _work(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow], agent_name: str, money: Purse) -> Next:
     base = workspace.head()
+    last = next((attempt for attempt in reversed(attempts) if attempt.outcome), None)
     start = _start(workspace, base, last)
-    evidence = (last.outcome or {}).get("evidence", "") if last else ""
-    agent_name = workspace.policy.agent_for(row.record.role)
     agent = driver(workspace.policy, agent_name, workspace.root)
+    before = _conversation(last, agent_name) if agent.capabilities.resumes and start.goes_on else None
+    task = Task(name=agent_name, agent=agent, told=for_next(attempts), before=before, money=money)
     layered = agent.runs_foreign_code and workspace.layered
-    spec = _spec(workspace, row, base=base, start=start, layered=layered)
+    spec = _spec(workspace, row, base=base, start=start.commit, layered=layered)
     with trees.checkout(workspace.repository, spec, lambda: provide(workspace, spec)):
         unheld = agent.runs_foreign_code and workspace.level == "none"
-        before = _Watch.take(workspace) if unheld else None
-        outcome = at_work(workspace, row, spec, agent=agent, evidence=evidence)
-        outside = before.differences(_Watch.take(workspace)) if before else []
+        watch = _Watch.take(workspace) if unheld else None
+        outcome = at_work(workspace, row, spec, task)
+        outside = watch.differences(_Watch.take(workspace)) if watch else []
         changes = capture(workspace.repository, spec, claims=row.record.scope.allowed, outside=outside)
         sync(workspace.repository.common)
         attempt = workspace.records.attempts(row.id)[-1]
-        workspace.records.set_attempt(attempt, "captured", outcome=outcome.to_json(), changes=changes.to_json())
+        kept = {**outcome.to_json(), "agent": agent_name, "ended_at": time.time()}
+        workspace.records.set_attempt(attempt, "captured", outcome=kept, changes=changes.to_json())
     return _judge(workspace, row, workspace.records.attempts(row.id)[-1])
 
 
-def _start(workspace: Workspace, base: str, last: AttemptRow | None) -> str:
-    """Go on from what the last refused attempt left, moved onto the base of today; from the base where that conflicts."""
-    if last is None or last.state not in {"refused", "passed"} or not last.changes:
-        return base
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What an attempt's tree holds when it begins."""
+
+    commit: str
+    goes_on: bool
+    """Whether it is what the attempt before left, on the same base: its conversation can go on as if nothing had been."""
+
+
+def _start(workspace: Workspace, base: str, last: AttemptRow | None) -> _Start:
+    """Go on from what the last attempt left, moved onto the base of today; from the base where that conflicts."""
+    fresh = _Start(commit=base, goes_on=False)
+    if last is None or not last.changes or not _worth_keeping(last):
+        return fresh
     left = ChangeSet.from_json(last.changes).commit
     if last.base == base:
-        return left
+        return _Start(commit=left, goes_on=True)
     merged = merge(workspace.repository, base, left)
     if not isinstance(merged, Merged):
-        return base
-    return commit_tree(
-        workspace.repository, merged.tree, parents=(base,), message=f"{last.ticket}: start of the next attempt\n"
-    )
+        return fresh
+    message = f"{last.ticket}: start of the next attempt\n"
+    commit = commit_tree(workspace.repository, merged.tree, parents=(base,), message=message)
+    return _Start(commit=commit, goes_on=False)
+
+
+def _worth_keeping(last: AttemptRow) -> bool:
+    if last.state in {"refused", "passed"}:
+        return True
+    cause = (last.outcome or {}).get("cause")
+    return cause is not None and HANDLING[Cause(cause)].step in {"again", "wait"} and cause != Cause.UNGATED
+
+
+_NEW_CONVERSATION = {Cause.CONTEXT, Cause.PROTOCOL, Cause.CRASH, Cause.CHANGED, Cause.EMPTY}
+"""What a conversation does not recover from."""
+
+
+def _conversation(last: AttemptRow | None, agent: str) -> Outcome | None:
+    """Give the attempt whose session is to be taken up again, where it is the same agent's and there is one."""
+    outcome = (last.outcome or {}) if last else {}
+    if outcome.get("agent") != agent or not outcome.get("session") or Cause(outcome["cause"]) in _NEW_CONVERSATION:
+        return None
+    return Outcome.from_json(outcome)
 
 
 def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str, layered: bool) -> Checkout:
@@ -187,23 +231,50 @@ def _snapshot(workspace: Workspace, commit: str) -> Path:
 
 
 def _judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
-    outcome = Outcome.from_json({k: v for k, v in (attempt.outcome or {}).items() if k != "evidence"})
+    outcome = Outcome.from_json(attempt.outcome or {})
     changes = ChangeSet.from_json(attempt.changes or {})
     if outcome.ending != "done":
-        evidence = f"The attempt ended early: {outcome.reason or outcome.ending}."
-        return _close(workspace, row, attempt, "failed", evidence)
+        return _ended_early(workspace, row, attempt, outcome)
     if not changes.changes:
-        return _close(workspace, row, attempt, "refused", "The agent changed nothing, and said it was done.")
-    workspace.records.move(row.id, State.VERIFYING, head=changes.commit, spend_usd=row.spend_usd + outcome.spend_usd)
+        attempt = replace(attempt, outcome={**(attempt.outcome or {}), "signature": "nothing changed"})
+        said = "The agent changed nothing, and said it was done."
+        return _close_and_ask(workspace, row, attempt, outcome, said)
+    workspace.records.move(row.id, State.VERIFYING, head=changes.commit)
     report = judge(workspace, row, attempt, changes, stage="worktree", said=outcome.report)
     if report["verdict"] == "pass":
         workspace.records.set_attempt(attempt, "passed")
+        consult(workspace, row, Reported(text=outcome.report or "", attempt=attempt.number, passed=True))
         return _passed(workspace, row, attempt)
     if hold := after_refusal(workspace, row, report, outcome.report):
         workspace.records.move(row.id, hold.state, hold.reason, verdict="fail")
         return "ended"
     state = "refused" if report["verdict"] == "fail" else "inconclusive"
     evidence = "\n\n".join(filter(None, (evidence_of(report), hint(workspace, row, report))))
+    attempt = replace(attempt, outcome={**(attempt.outcome or {}), "signature": signature(report)})
+    if state == "inconclusive":
+        return _close(workspace, row, attempt, state, evidence)
+    return _close_and_ask(workspace, row, attempt, outcome, evidence)
+
+
+def _close_and_ask(workspace: Workspace, row: TicketRow, attempt: AttemptRow, outcome: Outcome, evidence: str) -> Next:
+    """Refuse the attempt, and have the lead decide on what its report raises."""
+    reported = Reported(text=outcome.report or "", attempt=attempt.number, passed=False)
+    decision = consult(workspace, row, reported)
+    step = _close(workspace, row, attempt, "refused", "\n\n".join(filter(None, (evidence, decision.told))))
+    if decision.waits:
+        workspace.records.move(row.id, State.BLOCKED, decision.waits)
+        return "ended"
+    return step
+
+
+def _ended_early(workspace: Workspace, row: TicketRow, attempt: AttemptRow, outcome: Outcome) -> Next:
+    """Keep what an agent that did not end well has left, and say what the next one is told."""
+    why = outcome.reason or outcome.ending
+    counts = HANDLING[outcome.cause].counts
+    mark = f"{outcome.cause}: {why}"
+    attempt = replace(attempt, outcome={**(attempt.outcome or {}), "signature": mark if counts else ""})
+    state = "failed" if counts else "interrupted"
+    evidence = f"The attempt ended early: {why}." if counts else GO_ON.format(why=why)
     return _close(workspace, row, attempt, state, evidence)
 
 
@@ -219,26 +290,15 @@ def _passed(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
 
 def _close(workspace: Workspace, row: TicketRow, attempt: AttemptRow, state: str, evidence: str) -> Next:
     """End the attempt and send the ticket back, or end the ticket where it could not be judged."""
-    verdict = {"refused": "fail", "failed": None, "inconclusive": "inconclusive"}[state]
+    verdict = {"refused": "fail", "inconclusive": "inconclusive"}.get(state)
     outcome = {**(attempt.outcome or {}), "evidence": evidence}
     workspace.records.set_attempt(attempt, state, outcome=outcome)
     if state == "inconclusive":
         workspace.records.move(row.id, State.FAILED, f"could not be judged: {_first_line(evidence)}", verdict=verdict)
         return "ended"
-    workspace.records.move(row.id, State.READY, _first_line(evidence), verdict=verdict)
+    reason = str(outcome.get("reason") or "") if state == "interrupted" else _first_line(evidence)
+    workspace.records.move(row.id, State.READY, reason, verdict=verdict)
     return "again"
-
-
-def evidence_of(report: dict[str, Any]) -> str:
-    """Write the findings of a report for the agent that has to mend them: findings first, output below."""
-    lines = []
-    for gate in report["gates"]:
-        if gate["verdict"] == "pass":
-            continue
-        lines.append(f"### {gate['name']}: {gate['reason']}")
-        blocking = [finding for finding in gate["findings"] if not finding["granted"]]
-        lines += [f"- {reports.finding_line(finding)}" for finding in blocking[: reports.SHOWN]]
-    return "\n".join(lines)
 
 
 def keep_branch(workspace: Workspace, row: TicketRow, commit: str) -> None:

@@ -16,7 +16,7 @@ from gates.protocol import Audit
 from gates.runner import judge, overall
 from gates.verdict import Answer
 from memory.events import About
-from orchestrator.planning import Desk, borrowed
+from orchestrator.borrowing import Desk, borrowed
 from tickets.errors import SignalboxError
 from worktrees.durable import write_durably
 
@@ -98,10 +98,19 @@ def _phase(workspace: Workspace, row: TicketRow, attempt: AttemptRow, changes: C
     diff = _diff(workspace, changes)
     rules = [Rule(name=gate.name, text=gate.rule(row.record, policy)) for gate in catalogue().values()]
     brief = for_auditor(row.record, Change(diff=diff, most=audits.MOST_FINDINGS, findings=findings), rules=rules)
-    wanted = Desk(agent=policy.roles[ROLE], commit=changes.commit, logs=logs, timeout_s=policy.audit.timeout_s)
+    wanted = Desk(
+        agent=policy.roles[ROLE],
+        commit=changes.commit,
+        logs=logs,
+        timeout_s=policy.audit.timeout_s,
+        about=About(feature=row.feature, ticket=row.id, attempt=attempt.number),
+        purpose="audit",
+    )
     with borrowed(workspace, wanted) as (agent, bench):
-        (bench.desk / "change.diff").write_text(diff, encoding="utf-8", errors="replace")
-        question = Question(ticket=row.record, attempt=attempt.number, phase=phase, brief=brief, bench=bench)
+        for name, text in {**dict(brief.beside), "change.diff": diff}.items():
+            (bench.desk / name).write_text(text, encoding="utf-8", errors="replace")
+        write_durably(logs / "brief.json", json.dumps(brief.to_json(), indent=2).encode())
+        question = Question(ticket=row.record, attempt=attempt.number, phase=phase, brief=brief.text, bench=bench)
         said = agent.answer(question)
     write_durably(logs / "answer.json", said.encode(errors="replace"))
     return said

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
+import json
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from agents.brief import Rule, for_ticket
+from agents.causes import Cause
+from agents.feedback import for_feedback
 from agents.protocol import Assignment, Bench, Outcome
+from agents.usage import NOTHING
 from gates.catalogue import catalogue
-from gates.live.decision import Bounds, Ground
-from orchestrator.guard_clients import client_command
+from gates.live.decision import Bounds, Ground, decide
+from orchestrator.borrowing import agent_variables, asking, readable, transcript
+from orchestrator.lead.followups import with_granted_paths
 from orchestrator.permission import serving
-from orchestrator.planning import agent_variables, readable
-from worktrees.confinement import Confinement, Opening
+from worktrees.confinement import Confinement
+from worktrees.durable import write_durably
 from worktrees.environment import build
 from worktrees.gateway import gateway
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
     from agents.protocol import Driver
     from memory.records import TicketRow
+    from orchestrator.feedback import Told
+    from orchestrator.money.purse import Purse
     from orchestrator.permission import Permission
     from orchestrator.workspace import Workspace
     from tickets.policy import Policy
@@ -33,12 +39,28 @@ if TYPE_CHECKING:
     from worktrees.environment import TreeEnvironment
     from worktrees.gateway import Way
 
-CLIENT = "ORCHESTRATE_GUARD_CLIENT"
-"""Command that asks for permission: what a coding client's hook is set to."""
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is wanted of which agent."""
+
+    name: str
+    """Of the agent, in the configuration."""
+    agent: Driver
+    money: Purse
+    told: Told
+    """What was wrong with the attempt before."""
+    before: Outcome | None = None
+    """The attempt whose conversation is to go on."""
 
 
 def log_folder(workspace: Workspace, ticket: str, attempt: int) -> Path:
     return workspace.state / "logs" / ticket / str(attempt)
+
+
+def session_folder(workspace: Workspace, ticket: str, agent: str) -> Path:
+    """Folder where an agent's client keeps a ticket's conversation from attempt to attempt."""
+    return workspace.worktrees / ".sessions" / f"{ticket}-{agent}"
 
 
 def provide(workspace: Workspace, spec: Checkout) -> None:
@@ -49,17 +71,33 @@ def provide(workspace: Workspace, spec: Checkout) -> None:
     workspace.provision.apply(environment, readable=known, log=log, layer=spec.layer)
 
 
-def at_work(workspace: Workspace, row: TicketRow, spec: Checkout, *, agent: Driver, evidence: str) -> Outcome:
+def at_work(workspace: Workspace, row: TicketRow, spec: Checkout, task: Task) -> Outcome:
     """Have the agent carry out the attempt, with everything around it that it may use; gone again afterwards."""
     policy = _policy(workspace, row, spec)
-    site = _Site(workspace=workspace, row=row, spec=spec, level=workspace.level if agent.runs_foreign_code else "none")
+    level = workspace.level if task.agent.runs_foreign_code else "none"
+    site = _Site(workspace=workspace, row=row, spec=spec, task=task, level=level)
     with ExitStack() as stack:
-        way = stack.enter_context(gateway(policy.sandbox.network, level=site.level, log=site.logs / "network.log"))
-        desk = stack.enter_context(_asking(site, policy)) if agent.runs_foreign_code else None
-        bench = _bench(site, way, desk)
+        way = stack.enter_context(gateway(policy.sandbox.network, level=level, log=site.logs / "network.log"))
+        bench, permission = _bench(site, way), None
+        if task.agent.runs_foreign_code:
+            permission = stack.enter_context(_asking(site, policy))
+            bench = asking(bench, permission, folder=workspace.worktrees / ".guard")
         rules = [Rule(name=gate.name, text=gate.rule(row.record, policy)) for gate in catalogue().values()]
-        brief = for_ticket(row.record, rules=rules, evidence=evidence)
-        return agent.work(Assignment(ticket=row.record, attempt=spec.attempt, brief=brief, bench=bench))
+        assignment = _assignment(site, bench, rules)
+        outcome = task.agent.work(replace(assignment, bench=task.money.on(bench)))
+        task.money.settle(outcome)
+        return reconciled(outcome, task.agent, permission)
+
+
+def reconciled(outcome: Outcome, agent: Driver, permission: Permission | None) -> Outcome:
+    """Reject a run in which a tool was used that the live gate had not said yes to, where its driver claims that none can be."""
+    if permission is None or agent.capabilities.gate != "every-call":
+        return outcome
+    found = permission.ungated(outcome.calls)
+    if not found:
+        return outcome
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return outcome.failed(Cause.UNGATED, f"the live gate did not hold: {found[0]}{more}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +107,7 @@ class _Site:
     workspace: Workspace
     row: TicketRow
     spec: Checkout
+    task: Task
     level: Level
 
     @cached_property
@@ -78,11 +117,6 @@ class _Site:
     @property
     def logs(self) -> Path:
         return log_folder(self.workspace, self.row.id, self.spec.attempt)
-
-    @property
-    def client(self) -> Path:
-        """Folder of the client that asks for permission, one for all trees."""
-        return self.workspace.worktrees / ".guard"
 
 
 def _policy(workspace: Workspace, row: TicketRow, spec: Checkout) -> Policy:
@@ -95,57 +129,63 @@ def _policy(workspace: Workspace, row: TicketRow, spec: Checkout) -> Policy:
 def _asking(site: _Site, policy: Policy) -> AbstractContextManager[Permission]:
     temporary = site.environment.variables["TMPDIR"]
     ground = Ground(root=str(site.spec.path), home=str(site.spec.home), temporary=temporary)
-    bounds = Bounds(ticket=site.row.record, policy=policy, ground=ground)
+    allowed = with_granted_paths(site.row.record, site.workspace.grants.in_force(site.row))
+    judge = partial(decide, bounds=Bounds(ticket=allowed, policy=policy, ground=ground))
     # Landlock may have to close unix sockets
-    return serving(bounds, folder=site.spec.home, log=site.logs / "permission.jsonl", http=site.level == "landlock")
+    return serving(judge, folder=site.spec.home, log=site.logs / "permission.jsonl", http=site.level == "landlock")
 
 
 def _environment(workspace: Workspace, spec: Checkout) -> TreeEnvironment:
     return build(workspace.repository, spec.path, base=spec.base, home=spec.home, contents=spec.contents)
 
 
-def _bench(site: _Site, way: Way, desk: Permission | None) -> Bench:
-    workspace, spec, record = site.workspace, site.spec, site.row.record
-    paper = spec.home / "desk"
-    paper.mkdir(parents=True)
-    environment = site.environment
-    limit = workspace.policy.dispatch.timeout_s
-    budget = record.budget.seconds if record.budget else None
-    variables = agent_variables(workspace.policy, workspace.policy.agent_for(record.role)) | dict(environment.variables)
-    return Bench(
-        tree=spec.path,
-        home=spec.home,
-        desk=paper,
-        log=site.logs / "agent.log",
-        variables=variables | dict(way.variables) | _guard(site, desk),
-        confinement=Confinement(
-            level=site.level,
-            write=(spec.home,) if spec.layer else (spec.path, spec.home),
-            read=(*readable(workspace, environment.python), *workspace.provision.links, *_readable(site, desk)),
-            layers=(spec.layer,) if spec.layer else (),
-            opening=_opening(site, way, desk),
-            room=workspace.worktrees,
-        ),
-        bounds=workspace.bounds(min(limit, budget or limit)),
+def _assignment(site: _Site, bench: Bench, rules: list[Rule]) -> Assignment:
+    told = site.task.told
+    brief = for_ticket(site.row.record, rules=rules, evidence=told.evidence, approach=told.tried)
+    write_durably(site.logs / "brief.md", brief.text.encode(errors="backslashreplace"))
+    write_durably(site.logs / "brief.json", json.dumps(brief.to_json(), indent=2).encode())
+    for name, content in brief.beside:
+        (bench.desk / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+    before = site.task.before
+    return Assignment(
+        ticket=site.row.record,
+        attempt=site.spec.attempt,
+        brief=brief.text,
+        bench=bench,
+        feedback=for_feedback(told.evidence, approach=told.tried) if told.evidence else "",
+        session=before.session if before else "",
+        before=before.counted if before else NOTHING,
     )
 
 
-def _guard(site: _Site, desk: Permission | None) -> dict[str, str]:
-    """Tell the agent where it can ask, and with which command."""
-    if desk is None:
-        return {}
-    return {**desk.variables, CLIENT: shlex.join(client_command(site.client, http=bool(desk.port)))}
-
-
-def _readable(site: _Site, desk: Permission | None) -> list[Path]:
-    if desk is None:
-        return []
-    beside = [] if desk.socket.parent == site.spec.home else [desk.socket.parent]  # the name of a socket is short
-    return [site.client, *beside]
-
-
-def _opening(site: _Site, way: Way, desk: Permission | None) -> Opening | None:
-    if desk is None or not desk.port:
-        return way.opening
-    known = way.opening or Opening(sockets=site.spec.home, ports=())
-    return Opening(sockets=known.sockets, ports=(*known.ports, desk.port))
+def _bench(site: _Site, way: Way) -> Bench:
+    workspace, spec, record = site.workspace, site.spec, site.row.record
+    paper, session = spec.home / "desk", session_folder(workspace, record.id, site.task.name)
+    for folder in (paper, session):
+        folder.mkdir(parents=True, exist_ok=True)
+    environment = site.environment
+    limit = workspace.policy.dispatch.timeout_s
+    budget = record.budget.seconds if record.budget else None
+    own = (spec.home, session)
+    return Bench(
+        tree=spec.path,
+        home=spec.home,
+        session=session,
+        desk=paper,
+        log=site.logs / "agent.log",
+        variables={
+            **agent_variables(workspace.policy, site.task.name),
+            **environment.variables,
+            **way.variables,
+        },
+        confinement=Confinement(
+            level=site.level,
+            write=own if spec.layer else (spec.path, *own),
+            read=(*readable(workspace, environment.python), *workspace.provision.links),
+            layers=(spec.layer,) if spec.layer else (),
+            opening=way.opening,
+            room=workspace.worktrees,
+        ),
+        bounds=workspace.bounds(min(limit, budget or limit)),
+        transcript=transcript(workspace, site.logs / "transcript.jsonl"),
+    )

@@ -94,10 +94,17 @@ def report(
     stage: Annotated[
         str | None, typer.Option("--pass", help="worktree or integrated", show_default="the last one")
     ] = None,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="What was said and done in the attempt; text, md or json.")
+    ] = False,
     repo: Repo = Here,
     json: Json = False,
 ) -> int:
     """Why a ticket landed, or why not."""
+    if transcript:
+        from orchestrator.commands.transcripts import transcript as show
+
+        return show(repo, ticket, form="json" if json else form, attempt=attempt)
     from orchestrator.commands.looking import report as run
 
     return run(repo, ticket, form="json" if json else form, attempt=attempt, stage=stage)
@@ -274,9 +281,31 @@ def worktrees_clean(repo: Repo = Here, json: Json = False) -> int:
 @memory.command("show")
 def memory_show(repo: Repo = Here, json: Json = False) -> int:
     """The page of this project."""
-    from orchestrator.commands.looking import memory_page
+    from orchestrator.commands.remembering import show
 
-    return memory_page(repo, json=json)
+    return show(repo, json=json)
+
+
+@memory.command("search")
+def memory_search(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS")], repo: Repo = Here, json: Json = False
+) -> int:
+    """Lessons that speak of these words."""
+    from orchestrator.commands.remembering import search
+
+    return search(repo, " ".join(words), json=json)
+
+
+@memory.command("dead-end")
+def memory_dead_end(
+    text: Annotated[str, typer.Argument(help="What was tried, and why it led nowhere.")],
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Keep what nobody needs to try again."""
+    from orchestrator.commands.remembering import dead_end
+
+    return dead_end(repo, text, json=json)
 
 
 @agents.command("list")
@@ -287,9 +316,56 @@ def agents_list(repo: Repo = Here, json: Json = False) -> int:
     return show_all(repo, json=json)
 
 
+@agents.command("probe")
+def agents_probe(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every kind of driver, configured or not.")] = False,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """What each agent can do here, and proof that its live gate is armed: a write that it refused."""
+    from orchestrator.commands.probing import probe
+
+    return probe(repo, name, everything=everything, json=json)
+
+
+@agents.command("record")
+def agents_record(
+    ticket: Annotated[str, typer.Argument(metavar="T")],
+    to: Annotated[Path, typer.Option(help="Folder of the recordings.")],
+    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last one")] = None,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Keep an attempt as a recording that an agent of kind `replay` plays back."""
+    from orchestrator.commands.recording import record
+
+    return record(repo, ticket, attempt=attempt, to=to, json=json)
+
+
 @agents.command("show")
 def agents_show(role: str, repo: Repo = Here, json: Json = False) -> int:
-    """The text that a role is given."""
-    from orchestrator.commands.hands import show_role
+    """A role: its text, the gates that judge it, its tools, what it sees, who goes on."""
+    from orchestrator.commands.roles import show
 
-    return show_role(repo, role, json=json)
+    return show(repo, role, json=json)
+
+
+@agents.command("render")
+def agents_render(
+    role: str,
+    client: Annotated[str, typer.Option("--for", help="claude (CLAUDE.md), codex (AGENTS.md) or generic.")] = "generic",
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Write it here.", show_default="the client's own file; generic: standard output"),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite a file that was not written by this command.")
+    ] = False,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Write a role as the guide file that a coding client reads."""
+    from orchestrator.commands.roles import Rendering, render
+
+    return render(repo, role, Rendering(client=client, to=to, force=force), json=json)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memory.pages import Entry, write
+from orchestrator.lead.progress import keep
+from orchestrator.money.books import spend_usd
 from tickets.states import State
 
 if TYPE_CHECKING:
@@ -23,12 +25,13 @@ INCONCLUSIVE = "could not be judged"
 def conclude(workspace: Workspace, feature_id: str) -> None:
     """End the feature: outcome, memory entry. Repeating it replaces the entry by the same one."""
     feature = workspace.records.feature(feature_id)
-    if feature.state == "invalid":
+    if feature.state in {"invalid", "waiting"}:
         return
     outcome = outcome_of(workspace, feature)
     entry = entry_of(workspace, feature, outcome)
     page = write(workspace.root, workspace.policy.project.name, entry)
     workspace.records.set_feature(feature_id, "ended", outcome={**outcome, "memory": str(page)})
+    keep(workspace, feature_id)
 
 
 def outcome_of(workspace: Workspace, feature: FeatureRow) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def outcome_of(workspace: Workspace, feature: FeatureRow) -> dict[str, Any]:
             "before": feature.before,
             "after": workspace.repository.commit(f"refs/heads/{feature.target}"),
         },
-        "spend_usd": round(sum(row.spend_usd for row in rows), 6),
+        "spend_usd": spend_usd(workspace, feature=feature.id),
         "seconds": round((ended - began).total_seconds(), 3),
     }
 
@@ -75,7 +78,7 @@ def _ticket(workspace: Workspace, row: TicketRow) -> dict[str, Any]:
         "landed": row.landed,
         "verdict": row.verdict,
         "worktree": row.worktree,
-        "spend_usd": row.spend_usd,
+        "spend_usd": spend_usd(workspace, ticket=row.id),
     }
 
 

@@ -93,11 +93,19 @@ def _followed(_event: Event, _title: str, data: dict[str, Any]) -> str:
 _SENTENCES: dict[str, Callable[[Event, str, dict[str, Any]], str]] = {
     "feature.asked": lambda event, _title, data: f"{event.feature} asked: {data['request']}",
     "feature.planned": _planned,
+    "plan.step": lambda event, _title, data: f"{event.feature} {data['said']}",
+    "plan.follow-up": lambda _event, _title, data: data["said"],
     "attempt.started": lambda event, title, _data: f"{event.ticket} attempt {event.attempt}  {title}",
     "attempt.interrupted": lambda event, _title, _data: (
         f"{event.ticket} attempt {event.attempt} was interrupted; it is archived and made again"
     ),
     "gates.judged": _judged,
+    "spend.warned": lambda event, _title, data: (
+        f"[yellow]{event.ticket or event.feature or 'today'}: {data['said']}[/]"
+    ),
+    "spend.waits": lambda event, _title, data: (
+        f"{event.ticket or event.feature}: {data['agent']} waits for money that other runs hold ({data['for']})"
+    ),
     "ticket.state": _state,
     "ticket.trouble": lambda event, _title, data: f"[yellow]{event.ticket}: {data['reason']}[/]",
     "landing.followed": _followed,

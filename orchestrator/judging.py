@@ -15,6 +15,7 @@ from gates.runner import judge as ask_all
 from gates.workshop import Workshop
 from memory.events import About
 from orchestrator.auditing import with_audit
+from orchestrator.money.books import spent
 from worktrees.durable import write_durably
 
 if TYPE_CHECKING:
@@ -81,11 +82,8 @@ def _transcript(attempt: AttemptRow) -> Path | None:
 
 def _spent(workspace: Workspace, row: TicketRow) -> Spent:
     """Add up what the ticket's attempts have cost, refused and interrupted ones too."""
-    outcomes = [attempt.outcome or {} for attempt in workspace.records.attempts(row.id)]
-    return Spent(
-        usd=sum(float(outcome.get("spend_usd", 0)) for outcome in outcomes),
-        tokens=sum(int(outcome.get("tokens", 0)) for outcome in outcomes),
-    )
+    usd, tokens = spent(workspace, row.id)
+    return Spent(usd=usd, tokens=tokens)
 
 
 def keep(workspace: Workspace, report: dict[str, Any], about: About) -> str:

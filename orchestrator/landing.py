@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gates import reports
 from memory.events import About, read
-from orchestrator.attempt import evidence_of
+from orchestrator.feedback import conflict_text, evidence_of, signature
 from orchestrator.granting import after_refusal
 from orchestrator.judging import judge
 from tickets.errors import InconclusiveError
@@ -62,13 +62,16 @@ def _try_to_land(workspace: Workspace, row: TicketRow) -> Next | None:
     head = workspace.head()
     found = _candidate(workspace, row, attempt, head)
     if isinstance(found, Conflict):
-        return _send_back(workspace, row, attempt, state="conflict", evidence=_conflict_text(found, head))
+        base = (attempt.changes or {}).get("base", attempt.base)
+        told = conflict_text(workspace, row, found, base=base, head=head)
+        return _send_back(workspace, row, attempt, state="conflict", evidence=told)
     said = (attempt.outcome or {}).get("report")
     report = judge(workspace, row, attempt, found.changes, stage="integrated", said=said)
     if hold := after_refusal(workspace, row, report, said):
         workspace.records.move(row.id, hold.state, hold.reason, verdict="fail")
         return "ended"
     if report["verdict"] == "fail":
+        attempt = replace(attempt, outcome={**(attempt.outcome or {}), "signature": signature(report)})
         return _send_back(workspace, row, attempt, state="refused", evidence=evidence_of(report))
     if report["verdict"] == "inconclusive":
         reason = next(gate["reason"] for gate in report["gates"] if gate["verdict"] == "inconclusive")
@@ -89,11 +92,6 @@ def _candidate(workspace: Workspace, row: TicketRow, attempt: AttemptRow, head: 
     )
     evidence = [change for change in changes.changes if change not in changes.landing]
     return Candidate(head=head, commit=rehearsal, changes=between(workspace.repository, head, rehearsal, evidence))
-
-
-def _conflict_text(conflict: Conflict, head: str) -> str:
-    paths = ", ".join(conflict.paths)
-    return f"Conflict with the target at {head[:12]} in {paths}. {conflict.message} Your tree now starts from the new target; make the change there."
 
 
 def _send_back(workspace: Workspace, row: TicketRow, attempt: AttemptRow, *, state: str, evidence: str) -> Next:

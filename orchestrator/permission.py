@@ -17,19 +17,24 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from gates.live.decision import Bounds, Decision, decide, refused
+from agents.protocol import Permit
+from gates.live.decision import Decision, refused
 from gates.masking import mask
 from gates.protocol import Call
 from orchestrator import hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from agents.protocol import Gate, ToolCall
+
+Judge = Callable[[Call], Decision]
 VARIABLE = "ORCHESTRATE_GUARD"
 HTTP_VARIABLE = "ORCHESTRATE_GUARD_URL"
 LONGEST_PATH = 100
@@ -51,6 +56,10 @@ class Permission:
 
     socket: Path
     log: Path
+    ask: Gate
+    """The same question from inside this process."""
+    ungated: Callable[[tuple[ToolCall, ...]], list[str]]
+    """Holds the calls that a client made against what was decided; a sentence for each that was not asked about, or ran in spite of a no."""
     port: int = 0
     """Of HTTP on 127.0.0.1; 0 where that was not asked for."""
     url: str = ""
@@ -66,9 +75,11 @@ class Permission:
 class Desk:
     """Answers questions and keeps them; any number of threads may ask at once."""
 
-    bounds: Bounds
+    judge: Judge
     log: IO[bytes]
     """Not buffered."""
+    _decided: dict[str, bool] = field(default_factory=dict)
+    """By the client's name of the call."""
     _room: int = LONGEST_LOG
     _trouble: str = ""
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -80,23 +91,47 @@ class Desk:
         send(json.dumps(hooks.answer(event, decision)).encode() + b"\n")
         self._keep(event, asked, decision, seconds=time.perf_counter() - began)
 
+    def ask(self, event: Mapping[str, Any]) -> Permit:
+        """Answer a driver of ours; whatever goes wrong is a refusal."""
+        try:
+            began = time.perf_counter()
+            question = dict(event)
+            asked, decision = self._decision(question)
+            self._keep(question, asked, decision, seconds=time.perf_counter() - began)
+        except Exception as error:  # noqa: BLE001 - the edge to a client that would take an error for a yes
+            self.failed(error)
+            return Permit(allowed=False, reason=f"the question could not be answered ({type(error).__name__})")
+        return Permit(allowed=decision.allowed, reason=decision.reason)
+
+    def ungated(self, calls: tuple[ToolCall, ...]) -> list[str]:
+        """Say which of a client's calls were made without a yes."""
+        unasked = [f"{call.tool} ({call.id}) was not asked about" for call in calls if call.id not in self._decided]
+        defied = [
+            f"{call.tool} ({call.id}) ran although it was refused"
+            for call in calls
+            if call.refused is False and self._decided.get(call.id) is False
+        ]
+        return [*unasked, *defied]
+
     def _judged(self, raw: bytes) -> tuple[hooks.Event, Call | None, Decision]:
-        event: hooks.Event = {}
         try:
             event = _parsed(raw)
-            if self._trouble:
-                return (
-                    event,
-                    None,
-                    refused(f"questions cannot be kept ({self._trouble}), so none is answered with a yes"),
-                )
+        except hooks.UnclearError as error:
+            return {}, None, refused(str(error))
+        return event, *self._decision(event)
+
+    def _decision(self, event: hooks.Event) -> tuple[Call | None, Decision]:
+        if self._trouble:
+            said = f"questions cannot be kept ({self._trouble}), so none is answered with a yes"
+            return None, refused(said)
+        try:
             asked = hooks.calls(event)
         except hooks.UnclearError as error:
-            return event, None, refused(str(error))
-        decisions = [(call, decide(call, self.bounds)) for call in asked]
+            return None, refused(str(error))
+        decisions = [(call, self.judge(call)) for call in asked]
         if not decisions:
-            return event, None, Decision(allowed=True, reason="the tool writes, reads and runs nothing of the tree")
-        return event, *next((pair for pair in decisions if not pair[1].allowed), decisions[0])
+            return None, Decision(allowed=True, reason="the tool writes, reads and runs nothing of the tree")
+        return next((pair for pair in decisions if not pair[1].allowed), decisions[0])
 
     def failed(self, error: BaseException | None) -> None:
         """Keep that a question got no answer."""
@@ -106,9 +141,13 @@ class Desk:
 
     def _keep(self, event: hooks.Event, call: Call | None, decision: Decision, *, seconds: float) -> None:
         asked = call or Call(kind="run")
+        identity = event.get("tool_use_id") or event.get("call_id")
+        if isinstance(identity, str):
+            # one that was asked about twice needs two times a yes
+            self._decided[identity] = decision.allowed and self._decided.get(identity, True)
         line = {
             "time": _now(),
-            "id": _short(event.get("tool_use_id") or event.get("call_id")),
+            "id": _short(identity),
             "tool": _short(event.get("tool_name")),
             "call": {"kind": call.kind if call else "", "path": _short(asked.path), "command": _short(asked.command)},
             "decision": "allow" if decision.allowed else "deny",
@@ -157,12 +196,12 @@ def _short(value: object) -> str:
 
 
 @contextlib.contextmanager
-def serving(bounds: Bounds, *, folder: Path, log: Path, http: bool = False) -> Iterator[Permission]:
+def serving(judge: Judge, *, folder: Path, log: Path, http: bool = False) -> Iterator[Permission]:
     """Answer while the block is open; the socket lies in `folder`, or in one of its own where that name is too long."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    decide(Call(kind="run", command="true"), bounds)  # loads the parser: the agent's first question would wait for it
+    judge(Call(kind="run", command="true"))  # loads the parser: the agent's first question would wait for it
     with contextlib.ExitStack() as stack:
-        desk = Desk(bounds=bounds, log=stack.enter_context(log.open("ab", buffering=0)))
+        desk = Desk(judge=judge, log=stack.enter_context(log.open("ab", buffering=0)))
         place = _place(folder, stack)
         stack.enter_context(_running(_Socket(str(place), _line(desk)), desk))
         os.chmod(place, 0o600)  # noqa: PTH101 - Path.chmod says the same; this keeps the name as it was bound
@@ -173,7 +212,7 @@ def serving(bounds: Bounds, *, folder: Path, log: Path, http: bool = False) -> I
             web = stack.enter_context(_running(_Web(("127.0.0.1", 0), _page(desk, token)), desk))
             port = int(web.server_address[1])
             url = f"http://127.0.0.1:{port}/{token}"
-        yield Permission(socket=place, log=log, port=port, url=url)
+        yield Permission(socket=place, log=log, ask=desk.ask, ungated=desk.ungated, port=port, url=url)
 
 
 def _place(folder: Path, stack: contextlib.ExitStack) -> Path:

@@ -14,12 +14,17 @@ from orchestrator import stages
 @DBOS.workflow()
 def feature(feature_id: str, generation: int) -> None:
     """Request → plan → tickets, side by side where nothing orders them → lesson."""
-    runs = []
-    for ticket_id in plan(feature_id):
-        with SetWorkflowID(f"{ticket_id}.{generation}"):
-            runs.append(DBOS.start_workflow(ticket, ticket_id))
-    for run in runs:
-        run.get_result()
+    started: list[str] = []
+    todo = plan(feature_id)
+    while todo:
+        runs = []
+        for ticket_id in todo:
+            with SetWorkflowID(f"{ticket_id}.{generation}"):
+                runs.append(DBOS.start_workflow(ticket, ticket_id))
+        for run in runs:
+            run.get_result()
+        started += todo
+        todo = added(feature_id, started)
     remember(feature_id)
 
 
@@ -51,6 +56,11 @@ def attempt(ticket_id: str) -> str:
 @DBOS.step()
 def land(ticket_id: str) -> str:
     return stages.land(ticket_id)
+
+
+@DBOS.step()
+def added(feature_id: str, started: list[str]) -> list[str]:
+    return stages.added(feature_id, started)
 
 
 @DBOS.step()

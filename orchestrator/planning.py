@@ -3,54 +3,50 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.brief import for_lead
-from agents.catalogue import driver
-from agents.protocol import Bench, Facts, PlanningTask
+from agents import roles
+from agents.protocol import Facts
 from gates.builtin.denylist import protected
+from orchestrator.lead.lessons import lessons
+from orchestrator.lead.repository_map import mapped
+from orchestrator.lead.rules import first_of, question_problems, rule_problems
 from tickets.errors import FileError, InputError, Problem
 from tickets.files import read as read_ticket
 from tickets.globs import is_literal, matches_everything
 from tickets.lint import lint
 from tickets.model import Draft
 from tickets.plan import Plan, read_plan
-from worktrees.checkout import write_tree
-from worktrees.confinement import Confinement
-from worktrees.environment import build
-from worktrees.gateway import gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from agents.protocol import Driver
     from orchestrator.workspace import Workspace
     from tickets.model import Ticket
-    from tickets.policy import Policy
-    from worktrees.gateway import Way
     from worktrees.git import Entry
 
-PLANNING_TIMEOUT_S = 900.0
 SYMLINK = "120000"
+_TICKETS = re.compile(r"""^\s*tickets\s*:|["']tickets["']\s*:""", re.MULTILINE)
 
 
-def make_plan(workspace: Workspace, request: str, base: str) -> Plan:
-    """Have the lead plan the request; raise InputError, with every problem, for a plan that cannot be carried out."""
+def read_lead_plan(workspace: Workspace, answer: str, base: str) -> Plan:
+    """Read a lead's answer; raise FileError with every problem where it cannot be carried out."""
+    name = f"the plan of {workspace.policy.planning.lead}"
+    plan = _read(workspace, answer, name)
+    return checked(workspace, plan, base, name, more=wide(plan, name))
+
+
+def meant_as_plan(answer: str) -> bool:
+    """Say whether somebody meant this as a plan, however wrong it is."""
+    return bool(_TICKETS.search(answer))
+
+
+def _read(workspace: Workspace, text: str, name: str) -> Plan:
     policy = workspace.policy
-    facts = gather(workspace, base)
-    with tempfile.TemporaryDirectory(dir=workspace.state, prefix="lead-") as logs:
-        desk = Desk(agent=policy.planning.lead, commit=base, logs=Path(logs), timeout_s=PLANNING_TIMEOUT_S)
-        with borrowed(workspace, desk) as (lead, bench):
-            task = PlanningTask(request=request, brief=for_lead(request, facts), facts=facts, bench=bench)
-            answer = lead.plan(task)
-    name = f"the plan of {policy.planning.lead}"
-    plan = read_plan(answer, name, max_tickets=policy.planning.max_tickets)
-    _require_bounds(plan, name)
-    return checked(workspace, plan, base, name)
+    return read_plan(text, name, max_tickets=policy.planning.max_tickets, first=first_of(policy))
 
 
 def read_plan_file(workspace: Workspace, file: Path, base: str) -> Plan:
@@ -60,8 +56,7 @@ def read_plan_file(workspace: Workspace, file: Path, base: str) -> Plan:
         raise InputError(f"{file} cannot be read as a plan: {error}") from error
     if text.startswith("---"):
         return checked(workspace, _of_one_ticket(read_ticket(text, str(file))), base, str(file))
-    plan = read_plan(text, str(file), max_tickets=workspace.policy.planning.max_tickets)
-    return checked(workspace, plan, base, str(file))
+    return checked(workspace, _read(workspace, text, str(file)), base, str(file))
 
 
 def _of_one_ticket(ticket: Ticket) -> Plan:
@@ -74,8 +69,14 @@ def _of_one_ticket(ticket: Ticket) -> Plan:
     return Plan(request=ticket.title, tickets=(Draft.model_validate({**values, "key": "ticket"}),))
 
 
+def informed(workspace: Workspace, base: str, request: str) -> Facts:
+    """Collect all that a lead is told: the repository as a map, and what was learned about such requests."""
+    known = lessons(workspace, request)
+    return replace(gather(workspace, base), map=mapped(workspace, base, request), lessons=known)
+
+
 def gather(workspace: Workspace, base: str) -> Facts:
-    """Collect what a lead may know of the repository."""
+    """Collect the bare facts: files, how they are tested, and the rules."""
     repository, policy = workspace.repository, workspace.policy
     entries = repository.entries(repository.tree(base))
 
@@ -91,90 +92,30 @@ def gather(workspace: Workspace, base: str) -> Facts:
         test_command=" ".join(policy.tests.run) or "nothing: it has no tests",
         limits=policy.limits.model_dump(exclude={"generated"}),
         deny=protected(policy),
+        interfaces=policy.scope.shared_interfaces,
         max_tickets=policy.planning.max_tickets,
     )
-
-
-# an agent that only looks and answers
-
-
-@dataclass(frozen=True, kw_only=True)
-class Desk:
-    """What an agent is given that is asked for words: a lead, an auditor."""
-
-    agent: str
-    commit: str
-    """Whose tree it may look at."""
-    logs: Path
-    timeout_s: float
-
-
-@contextmanager
-def borrowed(workspace: Workspace, wanted: Desk) -> Iterator[tuple[Driver, Bench]]:
-    """Give the agent's driver and a bench with a tree to look at; what it writes there is gone afterwards."""
-    agent = driver(workspace.policy, wanted.agent, workspace.root)
-    level = workspace.level if agent.runs_foreign_code else "none"
-    with (
-        tempfile.TemporaryDirectory(dir=workspace.state, prefix="desk-") as scratch,
-        gateway(workspace.policy.sandbox.network, level=level, log=wanted.logs / "network.log") as way,
-    ):
-        bench = _bench(workspace, Path(scratch).resolve(), wanted, way)
-        if agent.runs_foreign_code:
-            write_tree(workspace.repository, workspace.repository.tree(wanted.commit), bench.tree)
-        yield agent, replace(bench, confinement=replace(bench.confinement, level=level))
-
-
-def _bench(workspace: Workspace, scratch: Path, wanted: Desk, way: Way) -> Bench:
-    tree, home, desk = scratch / "tree", scratch / "home", scratch / "desk"
-    desk.mkdir()
-    tree.mkdir()
-    environment = build(workspace.repository, tree, base=wanted.commit, home=home)
-    return Bench(
-        tree=tree,
-        home=home,
-        desk=desk,
-        log=wanted.logs / f"{wanted.agent}.log",
-        variables=agent_variables(workspace.policy, wanted.agent) | dict(environment.variables) | dict(way.variables),
-        confinement=Confinement(
-            level="none", write=(tree, home, desk), read=readable(workspace, environment.python), opening=way.opening
-        ),
-        bounds=workspace.bounds(wanted.timeout_s),
-    )
-
-
-def agent_variables(policy: Policy, agent: str) -> dict[str, str]:
-    """Give the environment variables that the configuration hands on to the agent; nothing else is inherited."""
-    return {name: os.environ[name] for name in policy.agent(agent).env if name in os.environ}
-
-
-def readable(workspace: Workspace, python: Path) -> tuple[Path, ...]:
-    """Give the folders that a foreign program must be able to read: its interpreter, and the program itself."""
-    folders = [python.parent.parent, python.resolve().parent.parent]
-    for agent in workspace.policy.agents.values():
-        program = workspace.root / agent.command[0] if agent.command and "/" in agent.command[0] else None
-        if program and program.exists():
-            folders.append(program.resolve())
-    return tuple(dict.fromkeys(folders))
 
 
 # validation against the base
 
 
-def checked(workspace: Workspace, plan: Plan, base: str, name: str) -> Plan:
-    """Hold each ticket against the base; raise FileError with every problem."""
+def checked(workspace: Workspace, plan: Plan, base: str, name: str, *, more: Iterable[Problem] = ()) -> Plan:
+    """Hold each ticket against the base and the rules; raise FileError with every problem, `more` among them."""
     entries = workspace.repository.entries(workspace.repository.tree(base))
-    if problems := [
-        problem
-        for index, draft in enumerate(plan.tickets)
-        for problem in _problems(workspace, draft, entries, f"{name}: ticket {index + 1}")
-    ]:
+    problems = [*more, *question_problems(plan, workspace.policy, name)]
+    for index, draft in enumerate(plan.tickets):
+        place = f"{name}: ticket {index + 1} ({draft.key})"
+        problems += _problems(workspace, draft, entries, place)
+        problems += rule_problems(draft, workspace.policy, place)
+    if problems:
         raise FileError(*problems)
-    return plan
+    return plan.model_copy(update={"tickets": tuple(roles.with_report_fields(draft) for draft in plan.tickets)})
 
 
-def _require_bounds(plan: Plan, name: str) -> None:
+def wide(plan: Plan, name: str) -> list[Problem]:
     """A person may let a ticket write everywhere; a lead names what its tickets are about."""
-    wide = [
+    return [
         Problem(
             file=f"{name}: ticket {number} ({draft.key})",
             line=1,
@@ -185,8 +126,6 @@ def _require_bounds(plan: Plan, name: str) -> None:
         for pattern in draft.scope.allowed
         if matches_everything(pattern)
     ]
-    if wide:
-        raise FileError(*wide)
 
 
 def _problems(workspace: Workspace, draft: Draft, entries: list[Entry], name: str) -> Iterator[Problem]:
@@ -194,13 +133,11 @@ def _problems(workspace: Workspace, draft: Draft, entries: list[Entry], name: st
     search_path = _search_path(workspace)
     for complaint in lint(draft, paths=paths, search_path=search_path, known_links=links):
         key, _, expected = complaint.partition(": ")
-        yield Problem(file=f"{name} ({draft.key})", line=1, key=key, expected=expected)
+        yield Problem(file=name, line=1, key=key, expected=expected)
     denied = protected(workspace.policy)
     for pattern in draft.scope.allowed:
         if is_literal(pattern) and pattern in denied:
-            yield Problem(
-                file=f"{name} ({draft.key})", line=1, key="scope", expected=f"{pattern!r} is protected by the policy"
-            )
+            yield Problem(file=name, line=1, key="scope", expected=f"{pattern!r} is protected by the policy")
 
 
 def leaving(workspace: Workspace, entries: list[Entry]) -> list[str]:

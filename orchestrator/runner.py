@@ -120,12 +120,14 @@ def _check_disk(workspace: Workspace) -> None:
 def recover(workspace: Workspace) -> list[str]:
     """Reconcile what a crash left behind: trees are archived and removed, leased directories dropped."""
     from orchestrator.attempt import rescue
+    from orchestrator.money.purse import recover as settle_what_was_left
 
     shutil.rmtree(workspace.worktrees / LEASES, ignore_errors=True)
     for leftover in workspace.state.glob("index-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     locks = remove_stale(workspace.repository, since=_last_step(workspace))
     rescued = rescue(workspace)
+    settle_what_was_left(workspace)
     if rescued or locks:
         workspace.records.note("runner.recovered", About(), {"archived": rescued, "locks": locks})
     return rescued

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.attempt import run_attempt
 from orchestrator.debrief import conclude
 from orchestrator.landing import land_ticket
-from orchestrator.planning import make_plan
+from orchestrator.lead.followups import added_since
+from orchestrator.lead.freezing import freeze, plan_of, wait_for_answers
+from orchestrator.lead.progress import keep
+from orchestrator.lead.rules import OpenQuestionsError
+from orchestrator.recovery import course
 from tickets.errors import InputError, SignalboxError
-from tickets.plan import Plan
 from tickets.states import ENDS, State
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.workspace import Workspace
 
 POLL_S = 0.02
+WAIT_S = 1.0
 
 
 class Room:
@@ -39,26 +44,17 @@ def plan(feature_id: str) -> list[str]:
     row = workspace.records.feature(feature_id)
     workspace.records.set_feature(feature_id, "running")
     try:
-        given = row.plan or row.options.get("plan")
-        ready = Plan.model_validate(given) if given else make_plan(workspace, row.request, row.before)
+        ready = plan_of(workspace, row)
+    except OpenQuestionsError as error:
+        wait_for_answers(workspace, row, error.plan)
+        return []
     except SignalboxError as error:
         outcome = {"message": str(error), "exit": error.exit_code}
         workspace.records.set_feature(feature_id, "invalid", outcome=outcome)
+        keep(workspace, feature_id)
         return []
-    ids = workspace.records.set_plan(feature_id, ready)
-    write_ticket_files(workspace, feature_id)
+    ids = freeze(workspace, row, ready)
     return [row.id for row in workspace.records.tickets(feature_id) if row.id in ids and row.state not in ENDS]
-
-
-def write_ticket_files(workspace: Workspace, feature_id: str) -> None:
-    from tickets.files import render
-
-    folder = workspace.state / "tickets"
-    folder.mkdir(parents=True, exist_ok=True)
-    for row in workspace.records.tickets(feature_id):
-        (folder / f"{row.record.id}{row.record.slug[len(row.id) :]}.md").write_text(
-            render(row.record), encoding="utf-8"
-        )
 
 
 def await_dependencies(ticket_id: str) -> str:
@@ -78,9 +74,22 @@ def await_dependencies(ticket_id: str) -> str:
 
 
 def attempt(ticket_id: str) -> str:
-    """Make one attempt when there is a place for it."""
+    """Make one attempt when its time has come and there is a place for it."""
+    _wait_for_turn(Room.current.workspace, ticket_id)
     with Room.current.places:
         return _guarded(run_attempt, ticket_id)
+
+
+def _wait_for_turn(workspace: Workspace, ticket_id: str) -> None:
+    """Sit out a quota or an overload without taking a place: the others go on meanwhile."""
+    row = workspace.records.ticket(ticket_id)
+    ahead = course(workspace.policy, row.record.role, workspace.records.attempts(ticket_id)[row.forgiven :])
+    if row.state is not State.READY or ahead.not_before <= time.time():
+        return
+    until = datetime.fromtimestamp(ahead.not_before, UTC).isoformat(timespec="seconds")
+    workspace.records.move(ticket_id, State.READY, f"{row.reason.partition(' (goes on at ')[0]} (goes on at {until})")
+    while (left := ahead.not_before - time.time()) > 0:
+        time.sleep(min(left, WAIT_S))
 
 
 def land(ticket_id: str) -> str:
@@ -101,6 +110,8 @@ def _guarded(stage: Callable[[Workspace, str], str], ticket_id: str) -> str:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(traceback.format_exc(), encoding="utf-8")
         _fail(workspace, ticket_id, f"a defect of Signalbox: {type(error).__name__}: {error} (see {file})")
+    finally:
+        keep(workspace, workspace.records.ticket(ticket_id).feature)
     return "ended"
 
 
@@ -109,6 +120,11 @@ def _fail(workspace: Workspace, ticket_id: str, reason: str) -> None:
         workspace.records.move(ticket_id, State.FAILED, reason)
     except InputError:  # it had landed already; what went wrong came afterwards
         workspace.records.note("ticket.trouble", workspace.records.ticket(ticket_id).about, {"reason": reason})
+
+
+def added(feature_id: str, started: list[str]) -> list[str]:
+    """List the tickets that the lead added while the others ran."""
+    return added_since(Room.current.workspace, feature_id, started)
 
 
 def remember(feature_id: str) -> None:

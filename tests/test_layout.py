@@ -176,6 +176,7 @@ def test_only_the_doors_start_processes() -> None:
         "worktrees/supervisor.py",  # what stands behind that door
         "worktrees/levels.py",  # proves the sandbox on a short-lived child
         "agents/scripted_player.py",  # runs as an agent, not as the harness
+        "agents/hands.py",  # so do the hands of our own loop
     }
     users = {
         str(path.relative_to(ROOT))
@@ -228,6 +229,7 @@ def test_broad_handlers_stand_at_the_process_edges_only() -> None:
     edges = {
         "orchestrator/__main__.py",
         "orchestrator/stages.py",
+        "orchestrator/permission.py",  # a client behind it would take an error for a yes
         "gates/runner.py",
         "worktrees/supervisor.py",
         f"platform/{HUB}/cli.py",

@@ -138,11 +138,25 @@ class TicketBody(Strict):
     context: Block = ""
 
 
+class Estimate(Strict):
+    """What carrying out the ticket is expected to take."""
+
+    tokens: int | None = Field(default=None, ge=0)
+    usd: float | None = Field(default=None, ge=0)
+    """Of the agent; paid compute is the ticket's `cost`."""
+    minutes: float | None = Field(default=None, gt=0)
+
+
 class Draft(TicketBody):
     """A ticket of a plan, before it has an id."""
 
     key: Key
     depends_on: tuple[Key, ...] = ()
+    meets: tuple[Key, ...] = ()
+    """Requirements of the plan that it fulfils."""
+    interfaces: bool = False
+    """Whether it changes what other tickets rely on: it comes before them, and is the lead's own."""
+    estimate: Estimate = Estimate()
 
 
 class Ticket(TicketBody):
@@ -165,6 +179,6 @@ class Ticket(TicketBody):
     @classmethod
     def from_draft(cls, draft: Draft, *, feature: str, ids: dict[str, str]) -> Ticket:
         """Give the draft its id; `ids` maps the keys of the plan to ids."""
-        values = draft.model_dump(exclude={"key", "depends_on"})
+        values = draft.model_dump(include=set(TicketBody.model_fields))
         depends_on = tuple(ids[key] for key in draft.depends_on)
         return cls.model_validate({**values, "id": ids[draft.key], "feature": feature, "depends_on": depends_on})

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
 
+from tickets.agents import Agent, Name
 from tickets.documents import Strict, read_toml, validate
 from tickets.errors import FileError
 from tickets.globs import matches_everything, normalise
 from tickets.grants import limit_need
 from tickets.model import Argv, FilledLine, Glob, Seconds, TicketLimits
+from tickets.spending import Spend
 from tickets.vacuous import cannot_fail
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from tickets.model import Ticket
 
 POLICY_FILE = "orchestrate.toml"
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
 Demand = Literal["auto", "always", "never"]
 
 
@@ -51,31 +50,18 @@ class Planning(Strict):
     lead: Name = "recipes"
     max_tickets: PositiveInt = 10
     on_ambiguity: Literal["ask", "default", "refuse"] = "default"
+    """What becomes of questions that the request leaves open: a person is asked before anything starts, their defaults are assumed
+    and recorded, or the request is refused."""
+    follow_up: Literal["auto", "never"] = "auto"
+    """Whether the lead is asked about questions and findings in an attempt's report that are beyond its ticket."""
+    max_follow_ups: int = Field(default=3, ge=0, le=50)
+    """For one feature."""
 
 
 class Dispatch(Strict):
     parallel: int = Field(default=3, ge=1, le=64)
     attempts: int = Field(default=3, ge=1, le=20)
     timeout_s: Seconds = 1800.0
-
-
-class Agent(Strict):
-    kind: Literal["command", "claude", "codex", "acp", "recipes", "scripted"]
-    command: tuple[FilledLine, ...] = ()
-    """For `command`: the program with its arguments."""
-    script: str = ""
-    """For `scripted`: the YAML file with the script, relative to the repository's root."""
-    max_usd: float | None = Field(default=None, ge=0)
-    env: tuple[Name, ...] = ()
-    """Names of environment variables that are handed on; nothing else is."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.kind == "command" and not self.command:
-            raise ValueError("`command` with the program to start, for an agent of kind command")
-        if self.kind == "scripted" and not self.script:
-            raise ValueError("`script` with the YAML file to play, for an agent of kind scripted")
-        return self
 
 
 class Worktree(Strict):
@@ -309,6 +295,7 @@ class Policy(Strict):
     tests: TestPolicy = TestPolicy()
     checks: tuple[Check, ...] = ()
     cost: CostPolicy = CostPolicy()
+    spend: Spend = Spend()
     structure: StructurePolicy = StructurePolicy()
     imports: ImportsPolicy = ImportsPolicy()
     migrations: MigrationsPolicy = MigrationsPolicy()
@@ -343,13 +330,17 @@ def read_policy(text: str, name: str = POLICY_FILE) -> Policy:
 def _references(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give what the parts of the configuration say of each other and is not so."""
     known = f"one of [agents.*] ({', '.join(sorted({*policy.agents, 'recipes'}))})"
-    named = {
+    named: dict[tuple[str, ...], str] = {
         ("planning", "lead"): policy.planning.lead,
         **{("roles", role): name for role, name in policy.roles.items()},
     }
+    named |= {("agents", name, "fallback"): agent.fallback for name, agent in policy.agents.items() if agent.fallback}
     for key, name in named.items():
         if name not in policy.agents and name != "recipes":
             yield key, f"expected {'.'.join(key)} to name {known}, not {name!r}"
+    for name, agent in policy.agents.items():
+        if name in _successors(policy, agent):
+            yield ("agents", name, "fallback"), f"expected agents one after another, not back to {name!r}"
     names = [check.name for check in policy.checks]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -357,6 +348,15 @@ def _references(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, check in enumerate(policy.checks):
         if why := cannot_fail(check.run):
             yield ("checks", index, "run"), f"expected a command that can fail: {why}"
+
+
+def _successors(policy: Policy, agent: Agent) -> list[str]:
+    """Name the agents that would take over, one after another."""
+    found: list[str] = []
+    while agent.fallback and agent.fallback not in found:
+        found.append(agent.fallback)
+        agent = policy.agent(agent.fallback)
+    return found
 
 
 def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -37,7 +37,8 @@ def arguments(confinement: Confinement, *, cwd: Path) -> list[str]:
 def _root() -> list[str]:
     words = ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108 - the sandbox's own
     words += ["--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--dir", "/run", "--dir", "/var"]  # noqa: S108 - the sandbox's own
-    words += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108 - the sandbox's own
+    # no link to the other one: a repository that lies below it is mounted there
+    words += ["--size", str(TMP_BYTES), "--tmpfs", "/var/tmp"]  # noqa: S108 - the sandbox's own
     for path in (*SYSTEM, *ETC):
         if os.path.islink(path):  # noqa: PTH114 - /bin on a merged system, /etc/localtime
             words += ["--symlink", os.readlink(path), path]  # noqa: PTH115 - as above

@@ -29,6 +29,8 @@ class Merged:
 class Conflict:
     paths: tuple[str, ...]
     message: str
+    tree: str
+    """What git could merge, with both sides of the rest between markers."""
 
 
 def merge(repository: Repository, ours: str, theirs: str) -> Merged | Conflict:
@@ -42,7 +44,8 @@ def merge(repository: Repository, ours: str, theirs: str) -> Merged | Conflict:
         checked(arguments, answer)
     end = fields.index("", 1)
     text = [field for field in fields[end + 1 :] if "CONFLICT" in field]
-    return Conflict(paths=tuple(dict.fromkeys(fields[1:end])), message="; ".join(line.strip() for line in text))
+    paths = tuple(dict.fromkeys(fields[1:end]))
+    return Conflict(paths=paths, message="; ".join(line.strip() for line in text), tree=fields[0])
 
 
 def commit_tree(repository: Repository, tree: str, *, parents: tuple[str, ...], message: str) -> str:

@@ -105,18 +105,14 @@ def run(launch: Launch, *, log: Path, bounds: Bounds) -> Receipt:
     A program that can not be started is a receipt, too, not an exception. Should this process be killed, its supervisor
     ends the tree. On Ctrl-C the tree is ended and `InterruptedRunError` (a KeyboardInterrupt) raised.
     """
-    orders = _orders(launch, log=log, bounds=bounds)
-    log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    with _supervisor(launch.stdin) as (channel, result):
+    with _readable(launch.stdin) as stdin, started(launch, log=log, bounds=bounds, ends=Ends(stdin=stdin)) as control:
         try:
-            _send(channel, orders)
-            answer = _receive(result)
+            answer = receive(control.result)
         except KeyboardInterrupt as interrupt:
-            channel.close()  # the supervisor takes the end of this pipe as its order to end everything
-            receipt = _receipt(launch, log, begun, _receive(result))
-            raise InterruptedRunError(receipt) from interrupt
-    return _receipt(launch, log, begun, answer)
+            control.channel.close()  # the supervisor takes the end of this pipe as its order to end everything
+            raise InterruptedRunError(receipt(launch, log, begun, receive(control.result))) from interrupt
+    return receipt(launch, log, begun, answer)
 
 
 def start_time(pid: int) -> str | None:
@@ -133,7 +129,7 @@ def start_time(pid: int) -> str | None:
         return None
 
 
-def _orders(launch: Launch, *, log: Path, bounds: Bounds) -> bytes:
+def _orders(launch: Launch, *, log: Path, bounds: Bounds, talk: int | None) -> bytes:
     if not launch.command:
         raise ValueError("a command needs at least the name of its program")
     confinement = launch.confinement
@@ -141,6 +137,7 @@ def _orders(launch: Launch, *, log: Path, bounds: Bounds) -> bytes:
         "command": list(launch.command),
         "cwd": os.fspath(launch.cwd),
         "env": dict(launch.env),
+        "talk": talk,
         "log": os.path.abspath(log),  # noqa: PTH100  # resolve() would follow a link planted at the end of it
         "level": confinement.level,
         "rules": confinement.rules() if confinement.level == "landlock" else [],
@@ -170,35 +167,56 @@ def _wrapper(launch: Launch) -> list[str]:
     return bubblewrap.arguments(launch.confinement, cwd=launch.cwd)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Descriptors that become the program's own."""
+
+    stdin: int
+    talk: int | None = None
+    """Its standard output, where that is not to go into the log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """Our ends of a supervisor's pipes."""
+
+    channel: IO[bytes]
+    """Its end is the order to end everything; a byte on it is a signal to be sent."""
+    result: IO[bytes]
+
+
 @contextlib.contextmanager
-def _supervisor(stdin: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A supervisor and our ends of its pipes; it is gone, and its tree with it, when the block is left."""
+def started(launch: Launch, *, log: Path, bounds: Bounds, ends: Ends) -> Iterator[Control]:
+    """Start a program under a supervisor; both are gone, and all that the program started, when the block is left."""
+    orders = _orders(launch, log=log, bounds=bounds, talk=ends.talk)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        orders, channel = _pipe(stack)
-        result, answers = _pipe(stack)
-        fds = (orders.fileno(), answers.fileno())
+        reader, channel = pipe(stack)
+        result, answers = pipe(stack)
+        fds = (reader.fileno(), answers.fileno())
         process = subprocess.Popen(
             # utf8: names of files must mean the same bytes there as here, whatever the locale of an empty environment
             [sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, os.fspath(_SUPERVISOR), *map(str, fds)],
-            stdin=stack.enter_context(_readable(stdin)),
+            stdin=ends.stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
             env={name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ},
-            pass_fds=fds,
+            pass_fds=fds if ends.talk is None else (*fds, ends.talk),
             start_new_session=True,  # Ctrl-C reaches the harness only, which decides
         )
         try:
-            orders.close()
+            reader.close()
             answers.close()
-            yield channel, result
+            _send(channel, orders)
+            yield Control(channel=channel, result=result)
         finally:
             with contextlib.suppress(BrokenPipeError):
                 channel.close()
             process.wait()
 
 
-def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+def pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
     reader, writer = os.pipe()
     return stack.enter_context(os.fdopen(reader, "rb")), stack.enter_context(os.fdopen(writer, "wb", buffering=0))
 
@@ -233,7 +251,7 @@ def _send(channel: IO[bytes], orders: bytes) -> None:
             left = left[channel.write(left) :]
 
 
-def _receive(result: IO[bytes]) -> dict[str, Any]:
+def receive(result: IO[bytes]) -> dict[str, Any]:
     try:
         answer = marshal.loads(result.read())  # noqa: S302 - from our own supervisor
     except (EOFError, ValueError, TypeError):
@@ -242,7 +260,7 @@ def _receive(result: IO[bytes]) -> dict[str, Any]:
     return dict(answer)
 
 
-def _receipt(launch: Launch, log: Path, begun: float, answer: dict[str, Any]) -> Receipt:
+def receipt(launch: Launch, log: Path, begun: float, answer: dict[str, Any]) -> Receipt:
     nothing = {
         "exit": None,
         "seconds": time.monotonic() - begun,

@@ -2,7 +2,7 @@
 
 Stands alone on the standard library, loaded by its place: `python -I -S -c ... <orders fd> <result fd>`. Orders and answer
 are marshalled, which needs no import; the pipe of the orders then stays open, and its end means that the harness is gone or wants to stop: everything dies.
-Fd 0 becomes the standard input of the tree. One thread only: a tree tied to a thread would die with that thread.
+Fd 0 becomes the standard input of the tree; after the orders, each byte on their pipe is a signal that the tree is to get. One thread only: a tree tied to a thread would die with that thread.
 """
 # ruff: noqa: PTH100, PTH113, PTH116, PTH118, PTH120, PTH123  # pathlib costs 7 ms at every start
 
@@ -59,7 +59,7 @@ class NotStartedError(Exception):
 def become(orders: dict[str, Any], output: int, desk: int) -> None:
     """Turn this forked child into the program; returns never, raises NotStartedError."""
     os.setsid()
-    os.dup2(output, 1)
+    os.dup2(output if orders["talk"] is None else orders["talk"], 1)
     os.dup2(output, 2)
     for number in _DEFAULT:
         signal.signal(number, signal.SIG_DFL)
@@ -239,6 +239,7 @@ def supervise(orders: dict[str, Any], channel: int) -> dict[str, Any]:
         output.close()
         return {"ending": "not-started", "reason": str(error), **_printed(output)}
     os.close(sink)
+    _hang_up(orders)
     tree = watching.Tree(main, reaper=reaper, wrappers=2 if orders["wrapper"] else 0)
     if listener is not None:
         pump.hear(listener, notary.Notary(listener, orders["write"]).serve)
@@ -251,6 +252,15 @@ def supervise(orders: dict[str, Any], channel: int) -> dict[str, Any]:
     reason = f"{reason}; {left} processes could not be ended".removeprefix("; ") if left else reason
     measured = {"exit": tree.status, "seconds": seconds, "survivors": survivors, "confinement": orders["level"]}
     return {"ending": ending, "reason": reason, **measured, **_printed(output)}
+
+
+def _hang_up(orders: dict[str, Any]) -> None:
+    """Leave the talk to the program: the harness must see when it ends, and when it reads no more."""
+    if orders["talk"] is not None:
+        os.close(orders["talk"])
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _printed(output: watching.Output) -> dict[str, Any]:
@@ -268,6 +278,8 @@ def _watch(
             return "exited", ""
         if pump.stopped:
             return "interrupted", pump.stopped
+        while pump.wishes:
+            tree.tell(pump.wishes.pop(0))
         left = deadline - time.monotonic()
         if left <= 0:
             return "timeout", f"it was still running after {timeout:g} seconds, its limit"
@@ -329,6 +341,8 @@ def main() -> None:
     orders = _orders(channel)
     if orders is None:
         return
+    if orders["talk"] is not None:
+        os.set_inheritable(orders["talk"], False)
     try:
         answer = supervise(orders, channel)
     except Exception as error:  # noqa: BLE001  # the edge of a process: nobody but the harness can be told

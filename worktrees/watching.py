@@ -89,6 +89,7 @@ class Pump:
         for fd in (source, orders, self.bell):
             self.ears.register(fd, select.POLLIN)
         self.stopped = ""
+        self.wishes = bytearray()  # signals that the harness wants sent
         self.answers: dict[int, Callable[[], None]] = {}
 
     def hear(self, fd: int, answer: Callable[[], None]) -> None:
@@ -104,12 +105,18 @@ class Pump:
                 self._answer(fd, what)
             elif fd == self.source:
                 printed = self._take()
-            elif fd == self.orders and not os.read(fd, CHUNK):
-                self.ears.unregister(fd)
-                self.stopped = self.stopped or "the harness stopped this run or ended itself"
+            elif fd == self.orders:
+                self._obey()
             elif fd == self.bell and set(os.read(fd, CHUNK)) & set(STOPS):
                 self.stopped = self.stopped or "the supervisor was told to stop by a signal"
         return printed
+
+    def _obey(self) -> None:
+        wishes = os.read(self.orders, CHUNK)
+        self.wishes += wishes
+        if not wishes:
+            self.ears.unregister(self.orders)
+            self.stopped = self.stopped or "the harness stopped this run or ended itself"
 
     def _answer(self, fd: int, what: int) -> None:
         if what & select.POLLIN:
@@ -170,12 +177,23 @@ class Tree:
         if not self.wrappers:
             self._to_group(signal.SIGTERM)
             return
-        # a wrapper would die at once, and take everybody with it before they could be polite
+        for pid in self._wrapped():
+            _signal(pid, signal.SIGTERM)
+
+    def tell(self, number: int) -> None:
+        """Send a signal to the group of the program, as a terminal does."""
+        if not self.wrappers:
+            self._to_group(number)
+        for pid in self._wrapped() if self.wrappers else ():
+            if _group(pid) == self.main:
+                _signal(pid, number)
+
+    def _wrapped(self) -> set[int]:
+        """Everybody but the wrappers: one would die at once, and take all with it before they could be polite."""
         inner = [self.main]
         for _ in range(self.wrappers):
             inner = [child for pid in inner for child in children(pid)]
-        for pid in {one for start in inner for one in (start, *descendants(start))}:
-            _signal(pid, signal.SIGTERM)
+        return {one for start in inner for one in (start, *descendants(start))}
 
     def kill_main(self) -> None:
         if self.status is None:
@@ -237,6 +255,10 @@ def _stat(pid: int | str) -> list[bytes]:
 
 def _parent(pid: str) -> int:
     return int((_stat(pid) or [b"", b"0"])[1])
+
+
+def _group(pid: int) -> int:
+    return int((_stat(pid) or [b"", b"", b"0"])[2])
 
 
 def _read(path: str) -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agents.protocol import Assignment, Bench, Ending, Outcome, PlanningTask, Probe, Question
+from agents.causes import Cause
+from agents.protocol import Assignment, Bench, Capabilities, Ending, Outcome, PlanningTask, Probe, Question
 from tickets.errors import InputError, SignalboxError
 from worktrees.process import Launch, Receipt, run
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
 REPORT_BYTES = 1 << 20
 """A report is read up to this size; what follows is left out."""
-_ENDINGS: dict[str, Ending] = {
-    "timeout": "timeout",
-    "disk": "disk",
-    "limits": "limits",
-    "interrupted": "interrupted",
-    "not-started": "not-started",
+_ENDINGS: dict[str, tuple[Ending, Cause]] = {
+    "timeout": ("timeout", Cause.TIMEOUT),
+    "disk": ("disk", Cause.MACHINE),
+    "limits": ("limits", Cause.MACHINE),
+    "interrupted": ("interrupted", Cause.INTERRUPTED),
+    "not-started": ("not-started", Cause.MISSING),
 }
 
 
@@ -41,6 +42,16 @@ class CommandDriver:
             ready=found is not None,
             detail=found or f"{self.command[0]!r} is neither on the PATH nor an executable file",
         )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    def aimed_at(self, url: str) -> None:
+        """Give None: nobody knows what is behind the command."""
+
+    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - it has no model to be scripted
+        return ()
 
     def plan(self, task: PlanningTask) -> str:
         return self._words(
@@ -95,8 +106,13 @@ def launch(bench: Bench, command: tuple[str, ...], *, brief: str, variables: Map
 
 def outcome_of(receipt: Receipt, *, report: str | None) -> Outcome:
     done = receipt.ending == "exited" and receipt.exit == 0
+    found: tuple[Ending, Cause] = (
+        ("done", Cause.DONE) if done else _ENDINGS.get(receipt.ending, ("failed", Cause.FAILED))
+    )
+    ending, cause = found
     return Outcome(
-        ending="done" if done else _ENDINGS.get(receipt.ending, "failed"),
+        ending=ending,
+        cause=cause,
         reason="" if done else _reason(receipt),
         report=report,
         transcript=receipt.log,

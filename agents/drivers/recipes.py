@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
+from agents.causes import Cause
+from agents.protocol import Assignment, Capabilities, Outcome, PlanningTask, Probe, Question
 from agents.recipes.catalogue import RECIPES
 from agents.recipes.protocol import Workplace, read_instruction
 from tickets.errors import InputError, SignalboxError
@@ -40,8 +41,7 @@ HOW_TO_SET_AN_AGENT = """To have anything else done, set a coding agent in orche
     [planning]
     lead = "coder"
     [agents.coder]
-    kind = "command"
-    command = ["claude", "-p", "--permission-mode", "acceptEdits"]
+    kind = "claude"
     [roles]
     executor = "coder"
 """
@@ -56,6 +56,16 @@ class RecipesDriver:
 
     def probe(self) -> Probe:
         return Probe(ready=True, detail=f"built in, no model: {', '.join(RECIPES)}")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    def aimed_at(self, url: str) -> None:
+        """Give None: it has no model."""
+
+    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - as above
+        return ()
 
     def plan(self, task: PlanningTask) -> str:
         recipe, parameters = self._recognise(task.request)
@@ -103,6 +113,7 @@ class RecipesDriver:
         assignment.bench.log.write_text(report or reason, encoding="utf-8")
         return Outcome(
             ending="done" if report else "failed",
+            cause=Cause.DONE if report else Cause.FAILED,
             reason=reason,
             report=report,
             transcript=str(assignment.bench.log),

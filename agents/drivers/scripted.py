@@ -1,6 +1,8 @@
 """`scripted`: plays a YAML script of edits, reports and misbehaviour; a real process, no model. For tests and demos.
 
-    plan: {request: ..., tickets: [...]}        # when it is the lead
+    plan: {request: ..., tickets: [...]}        # when it is the lead; a list: the plans that it gives one after the other
+    challenge: [[{severity: major, claim: ...}], []]      # when it challenges plans: what it finds in each
+    follow_up: [{decision: nothing, why: ...}]  # what the lead decides after each attempt of a ticket that raised something
     tickets:
       some-key-or-title-or-*:                   # the first that fits the ticket's id or title
         - - write: {path: src/a.py, text: x = 1}      # attempt 1
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.drivers.command import launch, outcome_of, read_report
-from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
+from agents.protocol import Assignment, Capabilities, Outcome, PlanningTask, Probe, Question
 from tickets.documents import Document, read_yaml
 from tickets.errors import FileError, InputError
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 PLAYER = Path(__file__).parent.parent / "scripted_player.py"
 HONEST = ("write", "append", "delete", "shell", "say", "report", "sleep", "exit")
+_KEYS = {"challenger": "challenge", "lead": "follow_up"}
+"""What answers a question to someone in this role."""
 STEPS = frozenset({*HONEST, "hang", "crash", "git", "outside", "fill", "flood", "orphan"})
 
 
@@ -53,14 +57,30 @@ class ScriptedDriver:
             return Probe(ready=False, detail=str(error))
         return Probe(ready=True, detail=str(self.script))
 
-    def plan(self, task: PlanningTask) -> str:  # noqa: ARG002 - a script says the same to every request
-        plan = self._read().data.get("plan")
-        if not isinstance(plan, dict):
-            raise InputError(f"{self.script}: expected a mapping `plan:`, because this script is the lead")
-        return json.dumps(plan)
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    def aimed_at(self, url: str) -> None:
+        """Give None: it has no model."""
+
+    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - as above
+        return ()
+
+    def plan(self, task: PlanningTask) -> str:
+        plans = self._read().data.get("plan")
+        known = plans if isinstance(plans, list) else [plans]
+        if not known or not all(isinstance(plan, dict | str) for plan in known) or isinstance(plans, str):
+            raise InputError(
+                f"{self.script}: expected a mapping `plan:`, or a list of them, because this script is the lead"
+            )
+        return _said(known[min(task.facts.answered, len(known) - 1)])
 
     def answer(self, question: Question) -> str:
         document = self._read()
+        key = _KEYS.get(question.ticket.role)
+        if key and key in document.data:
+            return _nth(document, key, question.attempt)
         audits = document.data.get("audit")
         if not isinstance(audits, list) or not audits:
             raise FileError(
@@ -70,8 +90,7 @@ class ScriptedDriver:
         answers = audits[index]
         if not isinstance(answers, list) or len(answers) < question.phase:
             raise FileError(document.problem(("audit", index), f"expected an answer for phase {question.phase}"))
-        said = answers[question.phase - 1]
-        return said if isinstance(said, str) else json.dumps(said)
+        return _said(answers[question.phase - 1])
 
     def work(self, assignment: Assignment) -> Outcome:
         steps = self._steps(assignment.ticket, assignment.attempt)
@@ -94,7 +113,7 @@ class ScriptedDriver:
             ) from error
         document = read_yaml(text, str(self.script))
         if not isinstance(document.data, dict):
-            raise FileError(document.problem((), "a mapping with `plan:`, `tickets:` or `audit:`"))
+            raise FileError(document.problem((), "a mapping with `plan:`, `tickets:`, `audit:` or the like"))
         return document
 
     def _steps(self, ticket: Ticket, attempt: int) -> list[dict[str, Any]]:
@@ -108,6 +127,18 @@ class ScriptedDriver:
             if any(fnmatchcase(name, pattern) for name in (ticket.id, ticket.title)):
                 return _attempt(document, pattern, attempts, attempt)
         raise InputError(f"{self.script}: no entry of `tickets:` fits {ticket.id} ({ticket.title})")
+
+
+def _nth(document: Document, key: str, number: int) -> str:
+    """Give the answer of that number; the last one in the script repeats."""
+    answers = document.data[key]
+    if not isinstance(answers, list) or not answers:
+        raise FileError(document.problem((key,), "expected a list of answers"))
+    return _said(answers[min(number, len(answers)) - 1])
+
+
+def _said(answer: object) -> str:
+    return answer if isinstance(answer, str) else json.dumps(answer)
 
 
 def _attempt(document: Document, pattern: str, attempts: object, number: int) -> list[dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchestrator.commands.output import say
 from orchestrator.workspace import Workspace
-from tickets.errors import EnvironmentFailure, InputError
+from tickets.errors import EnvironmentFailure, InputError, WaitingError
 from tickets.states import State
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Asked:
 
 
 def feature(repo: Path, asked: Asked, *, json: bool) -> int:
-    from orchestrator.planning import make_plan, read_plan_file
+    from orchestrator.lead.rules import without_ambiguity
     from orchestrator.runner import warm_up
 
     warm_up()
@@ -40,19 +42,37 @@ def feature(repo: Path, asked: Asked, *, json: bool) -> int:
     if not request and asked.plan is None:
         raise InputError('say what is wanted: orchestrate feature "add model wide_mlp", or --plan FILE')
     workspace.prepare()
-    plan = read_plan_file(workspace, asked.plan, base) if asked.plan else None
-    # the embedded lead answers at once; any other one works inside the run, where a crash loses nothing
-    if plan is None and (asked.dry_run or workspace.policy.agent(workspace.policy.planning.lead).kind == "recipes"):
-        plan = make_plan(workspace, request, base)
+    plan = _plan_beforehand(workspace, asked, request, base)
     request = request or (plan.request if plan else "")
     if asked.dry_run and plan is not None:
-        return _show_plan(workspace, plan, request, base, json=json)
+        from orchestrator.commands.plans import Shown, show
+
+        return show(workspace, plan, Shown(request=request, base=base, file=asked.plan), json=json)
+    plan = without_ambiguity(plan, workspace.policy) if plan else None
     _check_agents(workspace, plan)
     options = {"plan": plan.model_dump(mode="json") if plan else None, "yes": asked.yes}
     identity = workspace.records.add_feature(
         request, options=options, target=workspace.policy.project.target, before=base
     )
     return see_through(workspace, identity, json=json)
+
+
+def _plan_beforehand(workspace: Workspace, asked: Asked, request: str, base: str) -> Plan | None:
+    """Give the plan where it is there at once, or is all that is wanted; None where the lead makes it within the run."""
+    from orchestrator.lead.planner import Ear, make_plan, quietly
+    from orchestrator.planning import read_plan_file
+
+    if asked.plan:
+        return read_plan_file(workspace, asked.plan, base)
+    # the embedded lead answers at once; any other one works inside the run, where a crash loses nothing
+    if not asked.dry_run and workspace.policy.agent(workspace.policy.planning.lead).kind != "recipes":
+        return None
+    logs = workspace.state / "logs" / f"plan-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+    return make_plan(workspace, request, base, Ear(logs=logs, tell=_tell if asked.dry_run else quietly))
+
+
+def _tell(said: str) -> None:
+    sys.stderr.write(f"{said}\n")
 
 
 def _with_parallel(workspace: Workspace, parallel: int | None) -> Workspace:
@@ -66,46 +86,14 @@ def _check_agents(workspace: Workspace, plan: Plan | None) -> None:
     """Refuse to start when an agent that the plan needs has no driver, no program, or no sandbox here."""
     from agents.catalogue import driver
 
-    roles = {"lead"} | {draft.role for draft in plan.tickets} if plan else {"lead", "executor"}
+    planners = {"lead", "executor"} | ({"challenger"} & set(workspace.policy.roles))
+    roles = {"lead"} | {draft.role for draft in plan.tickets} if plan else planners
     for name in sorted({workspace.policy.agent_for(role) for role in roles if role != "lead" or plan is None}):
         agent = driver(workspace.policy, name, workspace.root)
         probe = agent.probe()
         if not probe.ready:
             raise InputError(f"agents.{name}: {probe.detail}")
     workspace.level  # noqa: B018 - raises where no sandbox is to be had; gates run the agent's code, whoever wrote it
-
-
-def _show_plan(workspace: Workspace, plan: Plan, request: str, base: str, *, json: bool) -> int:
-    unborn = {"state": "draft", "reason": "", "attempts": 0, "base": base, "head": None, "landed": None}
-    unborn |= {"verdict": None, "worktree": None, "spend_usd": 0.0}
-    data: dict[str, Any] = {
-        "feature": None,
-        "request": request,
-        "outcome": "planned",
-        "tickets": [{"id": draft.key, "title": draft.title, **unborn} for draft in plan.tickets],
-        "target": {"branch": workspace.policy.project.target, "before": base, "after": base},
-        "spend_usd": 0.0,
-        "seconds": 0.0,
-        "waves": plan.waves,
-        "notes": list(plan.notes),
-        "assumptions": list(plan.assumptions),
-        "plan": plan.model_dump(mode="json"),
-    }
-    say(data, lambda: plan_text(plan), as_json=json)
-    return 0
-
-
-def plan_text(plan: Plan) -> str:
-    lines = [f"plan: {plan.request}", ""]
-    drafts = {draft.key: draft for draft in plan.tickets}
-    for number, wave in enumerate(plan.waves, 1):
-        lines.append(f"  wave {number}")
-        for key in wave:
-            draft = drafts[key]
-            after = f" (after {', '.join(draft.depends_on)})" if draft.depends_on else ""
-            lines += [f"    {key}: {draft.title}{after}", f"        may write {', '.join(draft.scope.allowed)}"]
-    lines += [f"  ordered: {note}" for note in plan.notes] + [f"  assumed: {item}" for item in plan.assumptions]
-    return "\n".join([*lines, "", "  nothing was started; the same command without --dry-run carries it out"])
 
 
 def see_through(workspace: Workspace, feature_id: str, *, json: bool) -> int:
@@ -124,8 +112,18 @@ def see_through(workspace: Workspace, feature_id: str, *, json: bool) -> int:
     outcome: dict[str, Any] = row.outcome or {}
     if row.state == "invalid":
         raise InputError(outcome["message"])
+    if row.state == "waiting":
+        return _waits(outcome, json=json)
     say(outcome, lambda: summary(workspace, outcome), as_json=json)
     return exit_code(outcome)
+
+
+def _waits(outcome: dict[str, Any], *, json: bool) -> int:
+    """Say what a person has to answer before anything starts."""
+    from orchestrator.commands.plans import questions_text
+
+    say(outcome, lambda: questions_text(outcome), as_json=json)
+    return WaitingError.exit_code
 
 
 def _interrupted(workspace: Workspace, feature_id: str, *, json: bool) -> NoReturn:

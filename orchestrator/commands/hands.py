@@ -51,16 +51,3 @@ def show_all(repo: Path, *, json: bool) -> int:
     ]
     say(data, lambda: table([tuple(str(cell) for cell in row) for row in rows]), as_json=json)
     return 0
-
-
-def show_role(repo: Path, role: str, *, json: bool) -> int:
-    from importlib.resources import files
-
-    from agents.brief import roles
-
-    Workspace.open(repo)
-    if role not in roles():
-        raise InputError(f"there is no role {role!r}; there are {', '.join(roles())}")
-    text = (files("agents") / "roles" / f"{role}.md.j2").read_text(encoding="utf-8")
-    say({"role": role, "template": text}, lambda: text, as_json=json)
-    return 0

@@ -1,4 +1,4 @@
-"""Commands that only look: `status`, `report`, `log`, `memory show`."""
+"""Commands that only look: `status`, `report`, `log`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from memory.records import FeatureRow, TicketRow, as_json, waiting_for
 from orchestrator.commands.output import say, table
+from orchestrator.money.books import of_day, of_feature, of_ticket
 from orchestrator.workspace import Workspace
 from tickets.errors import InputError
 from tickets.states import State
@@ -50,16 +51,26 @@ def status(repo: Path, which: str | None, *, watch: bool, json: bool) -> int:
 def _status(workspace: Workspace, which: str | None) -> tuple[str, Any]:
     if which and which.startswith("T-"):
         row = workspace.records.ticket(which)
-        return _ticket_text(workspace, row), as_json(row)
+        return _ticket_text(workspace, row), _ticket_json(workspace, row)
     features = [workspace.records.feature(which)] if which else workspace.records.features()
     if not features:
         return "no feature was asked for yet", {"features": []}
     parts = [_feature_text(workspace, row) for row in features[-20:]]
-    data = [
-        {**as_json(row), "tickets": [as_json(ticket) for ticket in workspace.records.tickets(row.id)]}
-        for row in features
-    ]
-    return "\n\n".join(parts), {"features": data}
+    data = [_feature_json(workspace, row) for row in features]
+    today = of_day(workspace)
+    if today.total.runs:
+        parts.append(f"today (UTC): {today}")
+    return "\n\n".join(parts), {"features": data, "day": today.to_json()}
+
+
+def _feature_json(workspace: Workspace, row: FeatureRow) -> dict[str, Any]:
+    tickets = [_ticket_json(workspace, ticket) for ticket in workspace.records.tickets(row.id)]
+    return {**as_json(row), "tickets": tickets, "spend": of_feature(workspace, row.id).to_json()}
+
+
+def _ticket_json(workspace: Workspace, row: TicketRow) -> dict[str, Any]:
+    spend = of_ticket(workspace, row).to_json()
+    return {**as_json(row), "spend_usd": spend["usd"], "spend": spend}
 
 
 def _feature_text(workspace: Workspace, feature: FeatureRow) -> str:
@@ -67,8 +78,8 @@ def _feature_text(workspace: Workspace, feature: FeatureRow) -> str:
     count = Counter(row.state.value for row in rows)
     waiting = waiting_for(rows)
     said = ", ".join(f"{number} {state}" for state, number in count.items()) or "no tickets yet"
-    spent = sum(row.spend_usd for row in rows)
-    head = f"{feature.id} {_feature_state(feature)}: {feature.request}\n  {said}; ${spent:.2f} spent"
+    spent = of_feature(workspace, feature.id)
+    head = f"{feature.id} {_feature_state(feature)}: {feature.request}\n  {said}; {spent}"
     lines = table([(f"  {row.id}", row.state.value, row.record.title, _waits(row, waiting[row.id])) for row in rows])
     return f"{head}\n{lines}" if lines else head
 
@@ -90,7 +101,7 @@ def _ticket_text(workspace: Workspace, row: TicketRow) -> str:
     for attempt in attempts:
         why = ((attempt.outcome or {}).get("evidence") or "").splitlines()
         lines.append(f"  attempt {attempt.number}: {attempt.state}" + (f" - {why[0]}" if why else ""))
-    lines.append(f"  ${row.spend_usd:.2f} spent; next: orchestrate report {row.id}")
+    lines.append(f"  {of_ticket(workspace, row)}; next: orchestrate report {row.id}")
     return "\n".join(lines)
 
 
@@ -138,17 +149,3 @@ def _event_line(event: dict[str, Any]) -> str:
         part for part in (event["feature"], event["ticket"], f"#{event['attempt']}" if event["attempt"] else "") if part
     )
     return f"{event['seq']:>5} {event['at']} {event['kind']:<20} {about:<18} {jsonlib.dumps(event['data'], sort_keys=True)[:200]}"
-
-
-def memory_page(repo: Path, *, json: bool) -> int:
-    from memory.pages import page
-
-    workspace = Workspace.open(repo)
-    file = page(workspace.root, workspace.policy.project.name)
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    say(
-        {"page": str(file), "text": text},
-        lambda: text or f"nothing was learned yet ({file} does not exist)",
-        as_json=json,
-    )
-    return 0

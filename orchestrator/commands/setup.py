@@ -8,7 +8,6 @@ import sys
 import time
 import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,10 @@ from tickets.policy import POLICY_FILE, read_policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GUIDES = ("CLAUDE.md", "AGENTS.md")
+    from tickets.policy import Policy
+
+GUIDES = {"claude": "lead", "codex": "executor"}
+"""Who reads the guide of which client: the lead's in CLAUDE.md, the executor's in AGENTS.md."""
 OLDEST_GIT = (2, 38)
 """`git merge-tree --write-tree` came with it."""
 
@@ -40,13 +42,9 @@ class Found:
 def init(repo: Path, *, force: bool, json: bool) -> int:
     workspace = _openable(repo, force=force)
     found = detect(workspace)
-    tests = f"The tests: `{' '.join(found.tests)}`." if found.tests else "This repository names no test command."
-    values = {"project": found.name, "target": found.target, "tests": tests}
-    guides = files("orchestrator") / "guides"
-    texts = {
-        POLICY_FILE: policy_text(found),
-        **{name: (guides / name).read_text(encoding="utf-8").format(**values) for name in GUIDES},
-    }
+    configuration = policy_text(found)
+    own = (workspace.root / POLICY_FILE).exists() and not force
+    texts = {POLICY_FILE: configuration, **_guides(workspace.policy if own else read_policy(configuration))}
     written: list[str] = []
     kept: list[str] = []
     for name, text in texts.items():
@@ -57,6 +55,15 @@ def init(repo: Path, *, force: bool, json: bool) -> int:
         written.append(".gitignore")
     say({"written": written, "kept": kept}, lambda: _init_text(written, kept), as_json=json)
     return 0
+
+
+def _guides(policy: Policy) -> dict[str, str]:
+    from agents import roles
+    from agents.guides import CLIENTS, guide
+    from orchestrator.commands.roles import house
+
+    about = house(policy)
+    return {CLIENTS[client]: guide(roles.named(role), client, about) for client, role in GUIDES.items()}
 
 
 def _openable(repo: Path, *, force: bool) -> Workspace:

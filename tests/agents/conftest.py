@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,7 @@ from agents.drivers.recipes import RecipesDriver
 from agents.protocol import Assignment, Bench, Facts, PlanningTask
 from tickets.model import Ticket
 from tickets.plan import read_plan
-from worktrees.confinement import Confinement
-from worktrees.process import Bounds
+from workbench import Desk, workbench
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,16 +66,7 @@ class Site:
         return plan
 
     def _bench(self) -> Bench:
-        beside = self.folder.parent
-        return Bench(
-            tree=self.folder,
-            home=beside / "home",
-            desk=beside / "desk",
-            log=beside / "agent.log",
-            variables={},
-            confinement=Confinement(level="none", write=(), read=()),
-            bounds=Bounds(timeout_s=60, disk_bytes=1 << 20),
-        )
+        return replace(workbench(self.folder.parent, Desk()), tree=self.folder)
 
     def environment(self) -> dict[str, str]:
         """What a gate would give: the copy's own code first, nothing else inherited."""

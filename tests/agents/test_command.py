@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,7 @@ from agents.drivers.command import REPORT_BYTES, CommandDriver
 from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask, Question
 from tickets.errors import InputError, SignalboxError
 from tickets.model import Ticket
-from worktrees.confinement import Confinement
-from worktrees.process import Bounds
+from workbench import Desk, workbench
 
 TICKET = Ticket.model_validate(
     {
@@ -60,21 +58,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
-    for name in ("tree", "home/desk", "home/tmp"):
-        (tmp_path / name).mkdir(parents=True)
-    home = tmp_path / "home"
-    variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home / "tmp")}
-    return Stage(
-        Bench(
-            tree=tmp_path / "tree",
-            home=home,
-            desk=home / "desk",
-            log=tmp_path / "logs" / "agent.log",
-            variables=variables,
-            confinement=Confinement(level="none", write=(tmp_path,)),
-            bounds=Bounds(timeout_s=60, disk_bytes=1 << 30),
-        )
-    )
+    return Stage(workbench(tmp_path, Desk()))
 
 
 def test_the_agent_gets_what_the_contract_names_and_nothing_more(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +77,7 @@ def test_the_agent_gets_what_the_contract_names_and_nothing_more(stage: Stage, m
     assert Ticket.model_validate_json(Path(seen["ORCHESTRATE_TICKET"]).read_text(encoding="utf-8")) == TICKET
     own = {
         "PATH",
+        "LANG",
         "HOME",
         "TMPDIR",
         "ORCHESTRATE_TICKET",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,7 @@ from agents.drivers.scripted import STEPS, ScriptedDriver
 from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask, Question
 from tickets.errors import FileError, InputError
 from tickets.model import Ticket
-from worktrees.confinement import Confinement
-from worktrees.process import Bounds
+from workbench import Desk, workbench
 
 
 @dataclass(frozen=True)
@@ -65,18 +63,7 @@ class Theatre:
 
 @pytest.fixture
 def theatre(tmp_path: Path) -> Theatre:
-    for name in ("tree", "home/desk", "home/tmp"):
-        (tmp_path / name).mkdir(parents=True)
-    home = tmp_path / "home"
-    bench = Bench(
-        tree=tmp_path / "tree",
-        home=home,
-        desk=home / "desk",
-        log=tmp_path / "logs" / "agent.log",
-        variables={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home / "tmp")},
-        confinement=Confinement(level="none", write=(tmp_path,)),
-        bounds=Bounds(timeout_s=60, disk_bytes=1 << 30),
-    )
+    bench = workbench(tmp_path, Desk())
     return Theatre(bench, tmp_path / "script.yaml")
 
 

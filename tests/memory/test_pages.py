@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.pages import GRADES, Entry, page, write
+from memory.pages import GRADES, Entry, add_dead_end, page, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,3 +169,24 @@ def test_threads_lose_no_entry_of_each_other(tmp_path: Path) -> None:
     text = page(tmp_path, "demo").read_text(encoding="utf-8")
     assert all(text.count(entry.render()) == 1 for entry in entries)
     assert text.count("\n## ") == 12
+
+
+def test_dead_ends_stand_before_the_entries_and_once_each(tmp_path: Path) -> None:
+    write(tmp_path, "demo", ENTRY)
+    for text in ("one\n## led nowhere", "two", "two"):
+        target = add_dead_end(tmp_path, "demo", text)
+    text = target.read_text(encoding="utf-8")
+    assert text.index("## Dead ends") < text.index("- one ## led nowhere") < text.index("- two") < text.index("## 2026")
+    assert text.count("- two\n") == 1
+    assert text.endswith(f"\n\n{BODY}")
+    assert write(tmp_path, "demo", ENTRY).read_text(encoding="utf-8") == text
+
+
+def test_a_page_may_begin_with_a_dead_end(tmp_path: Path) -> None:
+    target = add_dead_end(tmp_path, "demo", "one")
+    add_dead_end(tmp_path, "demo", "two")
+    write(tmp_path, "demo", ENTRY)
+    text = target.read_text(encoding="utf-8")
+    assert text.startswith("# demo: what the project learned\n")
+    assert "- one\n- two\n" in text
+    assert text.endswith(BODY)

@@ -10,12 +10,13 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gates.live.decision import Bounds, Ground
+from gates.live.decision import Bounds, Ground, decide
 from orchestrator.guard_clients import client_command
 from orchestrator.permission import HTTP_VARIABLE, LONGEST_PATH, VARIABLE, Permission, serving
 from tickets.model import Ticket
@@ -45,7 +46,9 @@ PATCH = "*** Begin Patch\n*** Update File: src/a.py\n@@\n-a\n+b\n*** Add File: {
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Permission]:
-    with serving(BOUNDS, folder=tmp_path / "desk", log=tmp_path / "logs" / "permission.jsonl", http=True) as open_desk:
+    with serving(
+        partial(decide, bounds=BOUNDS), folder=tmp_path / "desk", log=tmp_path / "logs" / "permission.jsonl", http=True
+    ) as open_desk:
         yield open_desk
 
 
@@ -251,7 +254,7 @@ def test_who_keeps_a_line_open_keeps_nobody_else_waiting(desk: Permission) -> No
 
 
 def test_without_a_log_nothing_is_allowed(tmp_path: Path) -> None:
-    with serving(BOUNDS, folder=tmp_path, log=Path("/dev/full")) as desk:
+    with serving(partial(decide, bounds=BOUNDS), folder=tmp_path, log=Path("/dev/full")) as desk:
         asked(desk, {"kind": "read", "path": "x"})
         for _ in range(500):
             answer = asked(desk, {"kind": "read", "path": "x"})
@@ -262,7 +265,7 @@ def test_without_a_log_nothing_is_allowed(tmp_path: Path) -> None:
 
 def test_a_long_folder_name_gets_a_socket_elsewhere_and_nothing_stays(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 120)
-    with serving(BOUNDS, folder=folder, log=tmp_path / "log") as desk:
+    with serving(partial(decide, bounds=BOUNDS), folder=folder, log=tmp_path / "log") as desk:
         assert len(os.fsencode(desk.socket)) <= LONGEST_PATH
         assert desk.socket.stat().st_mode & 0o777 == 0o600
         assert asked(desk, {"kind": "read", "path": "x"})["allowed"]

@@ -7,9 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from demo_project import ROOT
+from tickets.agents import Agent
 from tickets.errors import FileError
 from tickets.model import TicketLimits
-from tickets.policy import Agent, Limits, Policy, read_policy
+from tickets.policy import Limits, Policy, read_policy
 
 # the figures of the contract, section 3
 DEFAULTS: dict[str, Any] = {
@@ -344,7 +345,7 @@ def test_the_page_about_the_configuration_shows_every_key_with_its_default() -> 
     assert set(tomllib.loads(text)) == set(Policy.model_fields)
     for name in set(Policy.model_fields) - {"agents", "roles", "checks", "project", "sandbox"}:
         assert getattr(shown, name) == getattr(Policy(), name), name
-    for section in ("sandbox", "scope", "limits", "cost", "imports", "audit"):
+    for section in ("sandbox", "scope", "limits", "cost", "imports", "audit", "spend"):
         keys = set(tomllib.loads(text)[section]) | {"memory_mib"}
         assert keys >= set(type(getattr(shown, section)).model_fields), section
 

@@ -1,0 +1,1 @@
+"""Our own agent: a loop around any endpoint that speaks OpenAI's Chat Completions."""

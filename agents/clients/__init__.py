@@ -1,0 +1,1 @@
+"""What drivers share of the programs that they drive: their streams, their questions, their sign-in."""

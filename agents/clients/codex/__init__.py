@@ -1,0 +1,1 @@
+"""Codex over its application server, and by `exec`."""

@@ -1,0 +1,1 @@
+"""What agents may use up, and what they did."""

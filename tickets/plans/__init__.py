@@ -1,0 +1,1 @@
+"""The parts of a plan, and what can be said about it as a whole."""
