@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 READ_BYTES = 4 << 20
 _ENTRY = re.compile(r"^## ", re.MULTILINE)
 _WORD = re.compile(r"[^\W_]{3,}")
-COMMON = frozenset(
-    {"add", "and", "are", "attempt", "for", "from", "none", "that", "the", "this", "ticket", "tried", "with"}
-)
+_COMMON = ("add", "and", "are", "attempt", "for", "from", "none", "that", "the", "this", "ticket", "tried", "with")
 """Words that say nothing about what a lesson is about."""
 
 
 def words(text: str) -> frozenset[str]:
-    """Split into words as people search for them: in lower case, names at their underscores, too."""
-    return frozenset(found.lower() for found in _WORD.findall(text)) - COMMON
+    """Split into words in their plainest form: lower case, without the ending of the plural, names at their underscores."""
+    return frozenset(found.lower().removesuffix("s") for found in _WORD.findall(text))
+
+
+def telling(text: str) -> frozenset[str]:
+    """Give the words that say what a text is about."""
+    return words(text) - words(" ".join(_COMMON))
 
 
 def lessons(root: Path, project: str) -> list[str]:
@@ -41,7 +44,7 @@ def lessons(root: Path, project: str) -> list[str]:
 
 def fitting(root: Path, project: str, wanted: str) -> list[str]:
     """Give the lessons that share words with what is wanted; most words first, the newer first among equals."""
-    sought = words(wanted)
+    sought = telling(wanted)
     scored = [(len(sought & words(lesson)), place, lesson) for place, lesson in enumerate(lessons(root, project))]
     return [lesson for score, _, lesson in sorted(scored, reverse=True) if score]
 

@@ -15,15 +15,17 @@ from agents.protocol import Assignment, Bench, Outcome
 from agents.usage import NOTHING
 from gates.catalogue import catalogue
 from gates.live.decision import Bounds, Ground, decide
-from orchestrator.borrowing import agent_variables, asking, readable, transcript
+from orchestrator.borrowing import agent_variables, asking, equipped, readable, transcript
 from orchestrator.lead.followups import with_granted_paths
 from orchestrator.permission import serving
+from worktrees.checkout import remove
 from worktrees.confinement import Confinement
 from worktrees.durable import write_durably
 from worktrees.environment import build
 from worktrees.gateway import gateway
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from worktrees.confinement import Level
     from worktrees.environment import TreeEnvironment
     from worktrees.gateway import Way
+
+
+SESSIONS = ".sessions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,14 @@ def log_folder(workspace: Workspace, ticket: str, attempt: int) -> Path:
 
 def session_folder(workspace: Workspace, ticket: str, agent: str) -> Path:
     """Folder where an agent's client keeps a ticket's conversation from attempt to attempt."""
-    return workspace.worktrees / ".sessions" / f"{ticket}-{agent}"
+    return workspace.worktrees / SESSIONS / f"{ticket}-{agent}"
+
+
+def drop_sessions(workspace: Workspace, tickets: Container[str]) -> None:
+    """Remove what clients kept for these tickets: homes with whole conversations, and sign-ins that they copied there."""
+    for folder in (workspace.worktrees / SESSIONS).glob("T-*"):
+        if "-".join(folder.name.split("-")[:2]) in tickets:
+            remove(folder)
 
 
 def provide(workspace: Workspace, spec: Checkout) -> None:
@@ -86,7 +98,14 @@ def at_work(workspace: Workspace, row: TicketRow, spec: Checkout, task: Task) ->
         assignment = _assignment(site, bench, rules)
         outcome = task.agent.work(replace(assignment, bench=task.money.on(bench)))
         task.money.settle(outcome)
-        return reconciled(outcome, task.agent, permission)
+        return _masked(reconciled(outcome, task.agent, permission), bench)
+
+
+def _masked(outcome: Outcome, bench: Bench) -> Outcome:
+    """Hide secrets in what the agent says: it goes into the event log, into reports and notes, and into the project's memory."""
+    hide = bench.transcript.mask
+    report = None if outcome.report is None else hide(outcome.report)
+    return replace(outcome, reason=hide(outcome.reason), report=report)
 
 
 def reconciled(outcome: Outcome, agent: Driver, permission: Permission | None) -> Outcome:
@@ -130,7 +149,7 @@ def _asking(site: _Site, policy: Policy) -> AbstractContextManager[Permission]:
     temporary = site.environment.variables["TMPDIR"]
     ground = Ground(root=str(site.spec.path), home=str(site.spec.home), temporary=temporary)
     allowed = with_granted_paths(site.row.record, site.workspace.grants.in_force(site.row))
-    judge = partial(decide, bounds=Bounds(ticket=allowed, policy=policy, ground=ground))
+    judge = equipped(allowed.role, partial(decide, bounds=Bounds(ticket=allowed, policy=policy, ground=ground)))
     # Landlock may have to close unix sockets
     return serving(judge, folder=site.spec.home, log=site.logs / "permission.jsonl", http=site.level == "landlock")
 
@@ -141,7 +160,8 @@ def _environment(workspace: Workspace, spec: Checkout) -> TreeEnvironment:
 
 def _assignment(site: _Site, bench: Bench, rules: list[Rule]) -> Assignment:
     told = site.task.told
-    brief = for_ticket(site.row.record, rules=rules, evidence=told.evidence, approach=told.tried)
+    evidence = "\n\n".join(filter(None, (told.evidence, told.evidence and _granted(site))))
+    brief = for_ticket(site.row.record, rules=rules, evidence=evidence, approach=told.tried)
     write_durably(site.logs / "brief.md", brief.text.encode(errors="backslashreplace"))
     write_durably(site.logs / "brief.json", json.dumps(brief.to_json(), indent=2).encode())
     for name, content in brief.beside:
@@ -152,10 +172,16 @@ def _assignment(site: _Site, bench: Bench, rules: list[Rule]) -> Assignment:
         attempt=site.spec.attempt,
         brief=brief.text,
         bench=bench,
-        feedback=for_feedback(told.evidence, approach=told.tried) if told.evidence else "",
+        feedback=for_feedback(evidence, approach=told.tried) if evidence else "",
         session=before.session if before else "",
         before=before.counted if before else NOTHING,
     )
+
+
+def _granted(site: _Site) -> str:
+    """Say what a person has permitted by now: a refusal from before may no longer hold."""
+    stands = [f"- {one.kind}: {one.subject}" for one in site.workspace.grants.in_force(site.row)]
+    return "\n".join(("A person permitted this ticket by now, whatever is said above:", *stands)) if stands else ""
 
 
 def _bench(site: _Site, way: Way) -> Bench:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agents.catalogue import driver
 from agents.protocol import Bench
+from agents.roles import named
 from agents.transcript import Transcript
 from gates.live.decision import Decision, refused
 from gates.masking import known_secrets, mask
@@ -28,16 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agents.protocol import Driver
+    from agents.roles.model import Tool
     from gates.protocol import Call
     from memory.amounts import Purpose
-    from orchestrator.permission import Permission
+    from orchestrator.permission import Judge, Permission
     from orchestrator.workspace import Workspace
     from tickets.policy import Policy
     from worktrees.gateway import Way
 
 CLIENT = "ORCHESTRATE_GUARD_CLIENT"
 """Command that asks for permission: what a coding client's hook is set to."""
-NO_WRITING = "you are asked for words: what you write here goes nowhere; put it into your answer"
+ROLES: dict[str, str] = {"plan": "planner", "challenge": "challenger", "audit": "auditor"}
+"""Who is asked, by what the money is for."""
+TOOLS: dict[str, Tool] = {"write": "edit", "read": "read", "run": "run"}
+"""What a role needs for each kind of call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +73,8 @@ def borrowed(workspace: Workspace, wanted: Desk) -> Iterator[tuple[Driver, Bench
         way = stack.enter_context(gateway(network, level=level, log=wanted.logs / "network.log"))
         log = wanted.logs / "permission.jsonl"
         http = level == "landlock"
-        permission = stack.enter_context(serving(only_looking, folder=scratch / "home", log=log, http=http))
+        judge = equipped(ROLES[wanted.purpose], only_looking)
+        permission = stack.enter_context(serving(judge, folder=scratch / "home", log=log, http=http))
         bench = _bench(workspace, scratch, wanted, way)
         if agent.runs_foreign_code:
             write_tree(workspace.repository, workspace.repository.tree(wanted.commit), bench.tree)
@@ -76,9 +82,24 @@ def borrowed(workspace: Workspace, wanted: Desk) -> Iterator[tuple[Driver, Bench
         yield agent, money.on(asking(bench, permission, folder=workspace.worktrees / ".guard"))
 
 
-def only_looking(call: Call) -> Decision:
-    """Permit what an agent needs to look around: its tree is a copy, and commands are held by the sandbox."""
-    return refused(NO_WRITING) if call.kind == "write" else Decision(allowed=True, reason="it only looks")
+def equipped(role: str, judge: Judge) -> Judge:
+    """Refuse what the role has no tool for; what is left is judged."""
+    tools = {part.name for part in named(role).tools}
+
+    def judged(call: Call) -> Decision:
+        if TOOLS[call.kind] in tools:
+            return judge(call)
+        has = ", ".join(sorted(tools))
+        return refused(
+            f"the role {role} has no tool to {call.kind} (it has: {has}); put what you have to say into your report"
+        )
+
+    return judged
+
+
+def only_looking(_: Call) -> Decision:
+    """Permit what the role has tools for: its tree is a copy, and commands are held by the sandbox."""
+    return Decision(allowed=True, reason="it only looks")
 
 
 def asking(bench: Bench, permission: Permission, *, folder: Path) -> Bench:

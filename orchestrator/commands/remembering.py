@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memory.lessons import fitting, words
+from memory.lessons import fitting, telling
 from memory.pages import add_dead_end, page
 from orchestrator.commands.output import say
 from orchestrator.granting import person
@@ -28,8 +28,8 @@ def show(repo: Path, *, json: bool) -> int:
 
 def search(repo: Path, sought: str, *, json: bool) -> int:
     workspace = Workspace.open(repo)
-    if not words(sought):
-        raise InputError(f"expected words of at least three letters to look for, not {sought!r}")
+    if not telling(sought):
+        raise InputError(f"expected telling words of at least three letters to look for, not {sought!r}")
     found = fitting(workspace.root, workspace.policy.project.name, sought)
     more = f"\n\n({len(found) - SHOWN} more; name more words)" if len(found) > SHOWN else ""
     text = "\n\n".join(found[:SHOWN]) + more

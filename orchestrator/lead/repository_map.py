@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from memory.lessons import words
 from orchestrator.lead.symbols import speaks, symbols_of
 from tickets.globs import matches
 from worktrees.durable import write_durably
@@ -35,7 +36,6 @@ FOLDERS = 20
 KEPT = 8
 """Maps of older trees that are kept."""
 REGULAR = frozenset({"100644", "100755"})
-_WORD = re.compile(r"[^\W_]{3,}")
 _TEST = re.compile(r"(^|/)(tests?/|test_[^/]*$|[^/]*(_test|\.test|\.spec|Test)\.\w+$)")
 
 
@@ -152,11 +152,6 @@ def _ranked(files: Sequence[MappedFile], request: str, shared: set[str]) -> list
         return -common, file.path not in shared, file.is_test, file.path.count("/"), file.path
 
     return sorted(files, key=rank)
-
-
-def words(text: str) -> frozenset[str]:
-    """Give the words of a text in their plainest form: lower case, without the ending of the plural."""
-    return frozenset(word.lower().removesuffix("s") for word in _WORD.findall(text))
 
 
 def _fitting(ranked: Sequence[MappedFile], shared: set[str], room: int) -> tuple[dict[str, str], int]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memory.lessons import fitting, lessons, words
+from memory.lessons import fitting, lessons, telling
 from memory.pages import Entry, add_dead_end, write
 
 if TYPE_CHECKING:
@@ -38,6 +38,6 @@ def test_among_equals_the_newer_one_comes_first(tmp_path: Path) -> None:
 
 
 def test_names_are_found_by_their_parts_and_common_words_by_nothing(tmp_path: Path) -> None:
-    assert words("Add the wide_mlp model") == {"wide", "mlp", "model"}
+    assert telling("Add the wide_mlp models") == {"wide", "mlp", "model"}
     write(tmp_path, "demo", entry("F-0001", "add it"))
     assert fitting(tmp_path, "demo", "add the ticket") == []

@@ -181,7 +181,7 @@ def test_only_entries_that_share_words_with_the_request_are_given_the_best_first
     assert text.index("F-0020") < text.index("F-0009") < text.index("F-0006")
     assert "F-0030" not in text
     assert text.count("## ") == MOST
-    assert "5 more entries share words" in text
+    assert "5 more share words" in text
 
 
 def test_where_nothing_was_learned_nothing_is_told(demo: Demo) -> None:
