@@ -55,6 +55,10 @@ class Rules:
         hosts = frozenset((host, port or HTTPS_PORT) for host, port in named if host not in LOOPBACK)
         return cls(hosts=hosts, ports=tuple(sorted({port for host, port in named if host in LOOPBACK and port})))
 
+    def reaches(self, host: str, port: int) -> bool:
+        """Say whether a process inside gets there, through the proxy or a carried port."""
+        return port in self.ports if host.lower() in LOOPBACK else self.allows(host, port)
+
     def allows(self, host: str, port: int) -> bool:
         plain = host.lower().rstrip(".")
         return any(port == known and _covers(pattern, plain) for pattern, known in self.hosts)

@@ -84,13 +84,12 @@ def _with_parallel(workspace: Workspace, parallel: int | None) -> Workspace:
 
 def _check_agents(workspace: Workspace, plan: Plan | None) -> None:
     """Refuse to start when an agent that the plan needs has no driver, no program, or no sandbox here."""
-    from agents.catalogue import driver
+    from orchestrator.readiness import readiness
 
     planners = {"lead", "executor"} | ({"challenger"} & set(workspace.policy.roles))
     roles = {"lead"} | {draft.role for draft in plan.tickets} if plan else planners
     for name in sorted({workspace.policy.agent_for(role) for role in roles if role != "lead" or plan is None}):
-        agent = driver(workspace.policy, name, workspace.root)
-        probe = agent.probe()
+        probe = readiness(workspace, name)
         if not probe.ready:
             raise InputError(f"agents.{name}: {probe.detail}")
     workspace.level  # noqa: B018 - raises where no sandbox is to be had; gates run the agent's code, whoever wrote it

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show_all(repo: Path, *, json: bool) -> int:
-    from agents.catalogue import driver
+    from orchestrator.readiness import readiness
 
     workspace = Workspace.open(repo)
     policy = workspace.policy
@@ -26,7 +26,7 @@ def show_all(repo: Path, *, json: bool) -> int:
     data: list[dict[str, Any]] = []
     for name in dict.fromkeys([*policy.agents, *played]):
         try:
-            probe = driver(policy, name, workspace.root).probe()
+            probe = readiness(workspace, name)
             ready, detail = probe.ready, probe.detail
         except InputError as error:
             ready, detail = False, str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from agents.protocol import Capabilities, Probe
 from agents.transcripts import visible
 from orchestrator.commands.output import say, table
 from orchestrator.proofs import Proof, prove
+from orchestrator.readiness import out_of_reach
 from orchestrator.workspace import Workspace
 from tickets.agents import Agent
 from tickets.errors import InputError, SignalboxError
@@ -93,7 +94,9 @@ def _configured(workspace: Workspace) -> list[str]:
 
 def _row(workspace: Workspace, name: str) -> Row:
     agent = driver(workspace.policy, name, workspace.root)
-    return _probed(workspace, name, agent, configured=True)
+    row = _probed(workspace, name, agent, configured=True)
+    why = out_of_reach(workspace.policy, workspace.policy.agent(name))
+    return replace(row, probe=replace(row.probe, ready=False, detail=why)) if why and row.probe.ready else row
 
 
 def _unconfigured(workspace: Workspace, kind: str) -> Row:

@@ -9,7 +9,7 @@ import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.commands.output import say, table
 from orchestrator.workspace import FREE_BYTES, Workspace
@@ -127,14 +127,15 @@ def policy_text(found: Found) -> str:
         "[agents.recipes]",
         'kind = "recipes"',
         "",
-        "# [agents.coder]                # any coding agent: the brief comes on its standard input",
-        '# kind = "command"',
-        '# command = ["claude", "-p", "--permission-mode", "acceptEdits"]',
-        '# env = ["ANTHROPIC_API_KEY"]   # handed on; nothing else is inherited',
+        "# [agents.coder]                # or codex, acp, openai (a model of your own), command (any program)",
+        '# kind = "claude"               # its key comes from ANTHROPIC_API_KEY; nothing else is handed on',
         "#",
         "# [roles]",
         '# executor = "coder"',
         '# auditor = "coder"             # reads each diff of three or more files before it may land; see [audit]',
+        "#",
+        "# [sandbox]",
+        '# network = ["api.anthropic.com"] # all that an agent may reach; then: orchestrate agents probe',
         "",
         "[scope]",
         'deny = ["orchestrate.toml", ".github/**", ".ci/**", "**/*.lock"]',
@@ -244,12 +245,10 @@ def _sandbox(repo: Path) -> Answer:
 
 
 def _agents(repo: Path) -> Answer:
-    from agents.catalogue import driver
+    from orchestrator.readiness import readiness
 
     workspace = Workspace.open(repo)
-    states: dict[str, Any] = {
-        name: driver(workspace.policy, name, workspace.root).probe() for name in workspace.policy.agents
-    }
+    states = {name: readiness(workspace, name) for name in workspace.policy.agents}
     bad = [f"{name}: {probe.detail}" for name, probe in states.items() if not probe.ready]
     return Answer(ok=not bad, detail="; ".join(bad) or ", ".join(states) + " ready")
 
