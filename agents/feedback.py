@@ -17,6 +17,8 @@ TO_DO = (
     "Unless the block below says otherwise, your tree is as you left it. Mend what the findings name and nothing else, run the\n"
     "acceptance commands again, and write the whole report anew. Ticket, scope and rules are what they were."
 )
+GO_ON = "You were interrupted. Go on where you were: carry out what is left of your task, then report."
+"""Told to a session that is taken up again without anything to mend."""
 MOST_EVIDENCE = 20_000
 """Characters of evidence that an agent is told."""
 LONGEST_LINE = 1_000

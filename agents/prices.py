@@ -28,6 +28,8 @@ _SUFFIX = re.compile(
     r"(?:\[1m\]|:latest|-latest|-v[0-9]+:[0-9]+|[@-](?:20[0-9]{6}|20[0-9]{2}-[0-9]{2}-[0-9]{2})|(?<=-4)-0)$"
 )
 
+_MONTH = re.compile(r"(?<=[a-z])-[0-9]{4}$|(?<=-[0-9])-[0-9]{4}$")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
@@ -72,9 +74,16 @@ def cost(used: Usage, price: Price) -> float:
 def same_model(asked: str, answered: str) -> bool:
     """Say whether the model that answered may be the one that was asked for, under another way to write its name."""
     one, other = normal(asked), normal(answered)
-    if one in ANY or not other:
+    if one in ANY or not other or (one in FAMILIES and one in other.split("-")):
         return True
-    return one == other or (one in FAMILIES and one in other.split("-"))
+    (stem, tag), (stem_too, tag_too) = _bare(one), _bare(other)
+    return stem == stem_too and (tag == tag_too or not tag or not tag_too)
+
+
+def _bare(name: str) -> tuple[str, str]:
+    """Split the tag of a local model off, and what services write behind a name: a file's ending, a month."""
+    stem, _, tag = _MONTH.sub("", name.removesuffix(".gguf")).partition(":")
+    return stem, tag
 
 
 def normal(model: str) -> str:

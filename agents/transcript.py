@@ -59,7 +59,7 @@ class Transcript:
 
     def _write(self, kind: Kind, **values: Any) -> None:
         event = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "kind": kind, **values}
-        line = f"{json.dumps(self._kept(event), ensure_ascii=False)}\n".encode(errors="backslashreplace")
+        line = f"{self._line(event)}\n".encode(errors="backslashreplace")
         with self._lock:
             if self._room <= 0:
                 return
@@ -69,6 +69,12 @@ class Transcript:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("ab") as stream:
                 stream.write(line)
+
+    def _line(self, event: Mapping[str, Any]) -> str:
+        try:
+            return json.dumps(self._kept(event), ensure_ascii=False)
+        except RecursionError:
+            return json.dumps(self._kept({**event, "given": "[nested too deeply to be kept]"}))
 
     def _kept(self, value: Any) -> Any:
         """Mask and shorten each text by itself: in this order, so that no half of a secret is left."""

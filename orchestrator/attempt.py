@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from agents.catalogue import driver
 from agents.causes import HANDLING, Cause
 from agents.protocol import Outcome
-from orchestrator.bench import Task, at_work, provide
+from orchestrator.bench import Task, at_work, drop_sessions, hide_secrets, provide
+from orchestrator.borrowing import masking
 from orchestrator.feedback import (
+    ANEW,
     GO_ON,
     SAME_FAILURES,
     evidence_of,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from orchestrator.workspace import Workspace
 
 Next = Literal["passed", "again", "ended"]
+TOLD = "ticket_sha256"
+"""Of an attempt's outcome: the ticket that its session knows."""
 
 
 def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
@@ -145,7 +149,9 @@ def _work(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow], agen
     last = next((attempt for attempt in reversed(attempts) if attempt.outcome), None)
     start = _start(workspace, base, last)
     agent = driver(workspace.policy, agent_name, workspace.root)
-    before = _conversation(last, agent_name) if agent.capabilities.resumes and start.goes_on else None
+    # a session that an attempt which was killed went on with knows of work that the tree has not, and of money booked already
+    goes_on = agent.capabilities.resumes and start.goes_on and last is attempts[-1]
+    before = _conversation(last, row, agent_name) if goes_on else None
     task = Task(name=agent_name, agent=agent, told=for_next(attempts), before=before, money=money)
     layered = agent.runs_foreign_code and workspace.layered
     spec = _spec(workspace, row, base=base, start=start.commit, layered=layered)
@@ -157,9 +163,16 @@ def _work(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow], agen
         changes = capture(workspace.repository, spec, claims=row.record.scope.allowed, outside=outside)
         sync(workspace.repository.common)
         attempt = workspace.records.attempts(row.id)[-1]
-        kept = {**outcome.to_json(), "agent": agent_name, "ended_at": time.time()}
+        kept = {**_masked(workspace, outcome).to_json(), "agent": agent_name, "ended_at": time.time(), TOLD: row.sha256}
         workspace.records.set_attempt(attempt, "captured", outcome=kept, changes=changes.to_json())
-    return _judge(workspace, row, workspace.records.attempts(row.id)[-1])
+    return _judge(workspace, row, workspace.records.attempts(row.id)[-1], said=outcome.report)
+
+
+def _masked(workspace: Workspace, outcome: Outcome) -> Outcome:
+    """Hide secrets in what the agent says: it goes into the event log, into notes and into the project's memory."""
+    hide = masking(workspace)
+    report = None if outcome.report is None else hide(outcome.report)
+    return replace(outcome, reason=hide(outcome.reason), report=report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,20 +201,20 @@ def _start(workspace: Workspace, base: str, last: AttemptRow | None) -> _Start:
 
 
 def _worth_keeping(last: AttemptRow) -> bool:
-    if last.state in {"refused", "passed"}:
-        return True
+    """Say whether the next attempt goes on from there: from all that was done by the rules, and does not conflict."""
     cause = (last.outcome or {}).get("cause")
-    return cause is not None and HANDLING[Cause(cause)].step in {"again", "wait"} and cause != Cause.UNGATED
+    return cause is not None and cause != Cause.UNGATED and last.state != "conflict"
 
 
 _NEW_CONVERSATION = {Cause.CONTEXT, Cause.PROTOCOL, Cause.CRASH, Cause.CHANGED, Cause.EMPTY}
 """What a conversation does not recover from."""
 
 
-def _conversation(last: AttemptRow | None, agent: str) -> Outcome | None:
-    """Give the attempt whose session is to be taken up again, where it is the same agent's and there is one."""
+def _conversation(last: AttemptRow | None, row: TicketRow, agent: str) -> Outcome | None:
+    """Give the attempt whose session is to be taken up again, where there is one of the same agent that knows the ticket as it is."""
     outcome = (last.outcome or {}) if last else {}
-    if outcome.get("agent") != agent or not outcome.get("session") or Cause(outcome["cause"]) in _NEW_CONVERSATION:
+    known = (outcome.get("agent"), outcome.get(TOLD)) == (agent, row.sha256)
+    if not known or not outcome.get("session") or Cause(outcome["cause"]) in _NEW_CONVERSATION:
         return None
     return Outcome.from_json(outcome)
 
@@ -230,7 +243,15 @@ def _snapshot(workspace: Workspace, commit: str) -> Path:
 # the verdict on it
 
 
-def _judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
+def _judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow, *, said: str | None = None) -> Next:
+    """Judge the attempt by the words that its agent used, where they are still at hand; secrets are masked in those that are kept."""
+    try:
+        return _judged(workspace, row, attempt, said=said)
+    finally:
+        hide_secrets(workspace, attempt)
+
+
+def _judged(workspace: Workspace, row: TicketRow, attempt: AttemptRow, *, said: str | None) -> Next:
     outcome = Outcome.from_json(attempt.outcome or {})
     changes = ChangeSet.from_json(attempt.changes or {})
     if outcome.ending != "done":
@@ -240,10 +261,11 @@ def _judge(workspace: Workspace, row: TicketRow, attempt: AttemptRow) -> Next:
         said = "The agent changed nothing, and said it was done."
         return _close_and_ask(workspace, row, attempt, outcome, said)
     workspace.records.move(row.id, State.VERIFYING, head=changes.commit)
-    report = judge(workspace, row, attempt, changes, stage="worktree", said=outcome.report)
+    report = judge(workspace, row, attempt, changes, stage="worktree", said=said or outcome.report)
     if report["verdict"] == "pass":
-        workspace.records.set_attempt(attempt, "passed")
+        # in this order: after a crash in between, the lead's decision is found, not forgotten
         consult(workspace, row, Reported(text=outcome.report or "", attempt=attempt.number, passed=True))
+        workspace.records.set_attempt(attempt, "passed")
         return _passed(workspace, row, attempt)
     if hold := after_refusal(workspace, row, report, outcome.report):
         workspace.records.move(row.id, hold.state, hold.reason, verdict="fail")
@@ -260,6 +282,8 @@ def _close_and_ask(workspace: Workspace, row: TicketRow, attempt: AttemptRow, ou
     """Refuse the attempt, and have the lead decide on what its report raises."""
     reported = Reported(text=outcome.report or "", attempt=attempt.number, passed=False)
     decision = consult(workspace, row, reported)
+    # what the lead wrote into the ticket is part of what the session is told
+    attempt = replace(attempt, outcome={**(attempt.outcome or {}), TOLD: workspace.records.ticket(row.id).sha256})
     step = _close(workspace, row, attempt, "refused", "\n\n".join(filter(None, (evidence, decision.told))))
     if decision.waits:
         workspace.records.move(row.id, State.BLOCKED, decision.waits)
@@ -275,6 +299,7 @@ def _ended_early(workspace: Workspace, row: TicketRow, attempt: AttemptRow, outc
     attempt = replace(attempt, outcome={**(attempt.outcome or {}), "signature": mark if counts else ""})
     state = "failed" if counts else "interrupted"
     evidence = f"The attempt ended early: {why}." if counts else GO_ON.format(why=why)
+    evidence = evidence if _worth_keeping(attempt) else f"{evidence} {ANEW}"
     return _close(workspace, row, attempt, state, evidence)
 
 
@@ -311,6 +336,9 @@ def keep_branch(workspace: Workspace, row: TicketRow, commit: str) -> None:
 
 # leftovers of a crash
 
+OVER = frozenset({State.LANDED, State.ABANDONED})
+"""Nobody takes up the conversations of such a ticket again."""
+
 
 def rescue(workspace: Workspace, ticket_id: str = "") -> list[str]:
     """Archive and remove trees that a crash left behind; say which. Nothing is removed before it is archived."""
@@ -328,6 +356,8 @@ def rescue(workspace: Workspace, ticket_id: str = "") -> list[str]:
         else:
             trees.forget(workspace.repository, spec)
         found.append(f"{spec.ticket} attempt {spec.attempt}")
+    if not ticket_id:
+        drop_sessions(workspace, {row.id for row in workspace.records.tickets() if row.state in OVER})
     for row in [workspace.records.ticket(ticket_id)] if ticket_id else workspace.records.tickets():
         for attempt in workspace.records.attempts(row.id):
             if attempt.state == "running":  # it was recorded, but the crash came before its tree

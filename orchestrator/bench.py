@@ -15,7 +15,7 @@ from agents.protocol import Assignment, Bench, Outcome
 from agents.usage import NOTHING
 from gates.catalogue import catalogue
 from gates.live.decision import Bounds, Ground, decide
-from orchestrator.borrowing import agent_variables, asking, equipped, readable, transcript
+from orchestrator.borrowing import agent_variables, asking, equipped, masking, readable, transcript
 from orchestrator.lead.followups import with_granted_paths
 from orchestrator.permission import serving
 from worktrees.checkout import remove
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agents.protocol import Driver
-    from memory.records import TicketRow
+    from memory.records import AttemptRow, TicketRow
     from orchestrator.feedback import Told
     from orchestrator.money.purse import Purse
     from orchestrator.permission import Permission
@@ -68,6 +68,15 @@ def session_folder(workspace: Workspace, ticket: str, agent: str) -> Path:
     return workspace.worktrees / SESSIONS / f"{ticket}-{agent}"
 
 
+def hide_secrets(workspace: Workspace, attempt: AttemptRow) -> None:
+    """Mask what the agent printed, once the gates have seen it: a log is shown to people, and kept."""
+    hide, log = masking(workspace), log_folder(workspace, attempt.ticket, attempt.number) / "agent.log"
+    if log.is_file():
+        printed = log.read_text(encoding="utf-8", errors="surrogateescape")
+        if (hidden := hide(printed)) != printed:
+            write_durably(log, hidden.encode(errors="surrogateescape"))
+
+
 def drop_sessions(workspace: Workspace, tickets: Container[str]) -> None:
     """Remove what clients kept for these tickets: homes with whole conversations, and sign-ins that they copied there."""
     for folder in (workspace.worktrees / SESSIONS).glob("T-*"):
@@ -98,14 +107,7 @@ def at_work(workspace: Workspace, row: TicketRow, spec: Checkout, task: Task) ->
         assignment = _assignment(site, bench, rules)
         outcome = task.agent.work(replace(assignment, bench=task.money.on(bench)))
         task.money.settle(outcome)
-        return _masked(reconciled(outcome, task.agent, permission), bench)
-
-
-def _masked(outcome: Outcome, bench: Bench) -> Outcome:
-    """Hide secrets in what the agent says: it goes into the event log, into reports and notes, and into the project's memory."""
-    hide = bench.transcript.mask
-    report = None if outcome.report is None else hide(outcome.report)
-    return replace(outcome, reason=hide(outcome.reason), report=report)
+        return reconciled(outcome, task.agent, permission)
 
 
 def reconciled(outcome: Outcome, agent: Driver, permission: Permission | None) -> Outcome:

@@ -26,7 +26,7 @@ from worktrees.environment import build
 from worktrees.gateway import gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from agents.protocol import Driver
     from agents.roles.model import Tool
@@ -149,12 +149,17 @@ def _bench(workspace: Workspace, scratch: Path, wanted: Desk, way: Way) -> Bench
 
 
 def transcript(workspace: Workspace, file: Path) -> Transcript:
-    """Open a transcript that shows no secret: none of known form, and none that the configuration names or hands on."""
+    """Open a transcript that shows no secret."""
+    return Transcript(file=file, mask=masking(workspace))
+
+
+def masking(workspace: Workspace) -> Callable[[str], str]:
+    """Give what hides secrets in a text: those of known form, and those that the configuration names or hands on."""
     policy = workspace.policy
     handed = (name for agent in policy.agents.values() for name in (*agent.env, agent.key_name))
     names = {*policy.secrets.known, *handed}
-    known = known_secrets(sorted(filter(None, names))).values()
-    return Transcript(file=file, mask=lambda text: mask(text, known))
+    known = known_secrets(sorted(filter(None, names)))
+    return lambda text: mask(text, known)
 
 
 def agent_variables(policy: Policy, agent: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memory.events import About
 from memory.pages import Entry, write
 from orchestrator.lead.progress import keep
 from orchestrator.money.books import spend_usd
@@ -29,8 +30,11 @@ def conclude(workspace: Workspace, feature_id: str) -> None:
         return
     outcome = outcome_of(workspace, feature)
     entry = entry_of(workspace, feature, outcome)
-    page = write(workspace.root, workspace.policy.project.name, entry)
-    workspace.records.set_feature(feature_id, "ended", outcome={**outcome, "memory": str(page)})
+    try:
+        outcome["memory"] = str(write(workspace.root, workspace.policy.project.name, entry))
+    except OSError as error:  # what landed has landed
+        workspace.records.note("memory.trouble", About(feature=feature_id), {"reason": str(error)})
+    workspace.records.set_feature(feature_id, "ended", outcome=outcome)
     keep(workspace, feature_id)
 
 
@@ -165,6 +169,7 @@ def _decision(outcome: dict[str, Any], landed: int, asked: int) -> str:
 def _learnings(workspace: Workspace, rows: list[TicketRow]) -> Iterable[str]:
     for row in rows:
         for attempt in workspace.records.attempts(row.id):
-            if evidence := (attempt.outcome or {}).get("evidence"):
+            # a pause for the model's service is no lesson of the project
+            if attempt.state != "interrupted" and (evidence := (attempt.outcome or {}).get("evidence")):
                 first = evidence.splitlines()[0].lstrip("# ")
                 yield f"{row.id} attempt {attempt.number} was {attempt.state}: {first}"

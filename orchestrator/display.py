@@ -107,7 +107,11 @@ _SENTENCES: dict[str, Callable[[Event, str, dict[str, Any]], str]] = {
         f"{event.ticket or event.feature}: {data['agent']} waits for money that other runs hold ({data['for']})"
     ),
     "ticket.state": _state,
+    "ticket.waits": lambda event, _title, data: f"{event.ticket} waits: {data['agent']} goes on at {data['until']}",
     "ticket.trouble": lambda event, _title, data: f"[yellow]{event.ticket}: {data['reason']}[/]",
+    "memory.trouble": lambda _event, _title, data: (
+        f"[yellow]the project's memory could not be written: {data['reason']}[/]"
+    ),
     "landing.followed": _followed,
     "runner.recovered": lambda _event, _title, data: (
         "recovered after a crash: "

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SAME_FAILURES = 3
 """The same failure so often in a row ends a ticket; one less asks for another approach."""
+ANEW = "Nothing of it was kept: your tree starts anew, without any change."
 GO_ON = "You were stopped before you had ended: {why}. Your tree is as you left it. Go on from there, and end with your report."
 
 
@@ -76,10 +77,18 @@ class Told:
 
 
 def for_next(attempts: Sequence[AttemptRow]) -> Told:
-    evidence = str((attempts[-1].outcome or {}).get("evidence", "")) if attempts else ""
+    """Tell what stands: why the last attempt ended, and the findings from before where that was no verdict on them."""
+    evidence = "\n\n".join(_standing(attempts))
     counted = [attempt for attempt in attempts if attempt.counts]
-    stubborn = in_a_row(counted) == SAME_FAILURES - 1
+    stubborn = in_a_row(counted) >= SAME_FAILURES - 1
     return Told(evidence=evidence, tried="\n".join(tried(counted)) if stubborn and evidence else "")
+
+
+def _standing(attempts: Sequence[AttemptRow]) -> list[str]:
+    since = takewhile(lambda one: one.state != "passed", reversed(attempts))
+    told = [(one.counts, str(one.outcome["evidence"])) for one in since if one.outcome and one.outcome.get("evidence")]
+    verdict = next((text for counts, text in told if counts), "")
+    return list(dict.fromkeys(filter(None, (*(text for _, text in told[:1]), verdict))))
 
 
 def tried(attempts: Sequence[AttemptRow]) -> list[str]:

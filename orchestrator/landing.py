@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gates import reports
 from memory.events import About, read
+from orchestrator.bench import drop_sessions
 from orchestrator.feedback import conflict_text, evidence_of, signature
 from orchestrator.granting import after_refusal
 from orchestrator.judging import judge
@@ -157,6 +158,7 @@ def _finish(workspace: Workspace, row: TicketRow, watching: list[Follower], *, o
     used = [grant.id for grant in workspace.grants.of(row.id) if grant.state == "approved"]
     workspace.grants.use(used, landed=new, about=about)
     workspace.records.move(row.id, State.LANDED, landed=new, verdict="pass")
+    drop_sessions(workspace, {row.id})
     _check(workspace, row, new)
 
 

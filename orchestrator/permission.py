@@ -7,6 +7,7 @@ the clients take that for a refusal.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import json
 import os
@@ -78,8 +79,8 @@ class Desk:
     judge: Judge
     log: IO[bytes]
     """Not buffered."""
-    _decided: dict[str, bool] = field(default_factory=dict)
-    """By the client's name of the call."""
+    _decided: dict[bytes, bool] = field(default_factory=dict)
+    """By a hash of the client's name of the call, which may be of any length."""
     _room: int = LONGEST_LOG
     _trouble: str = ""
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -105,11 +106,12 @@ class Desk:
 
     def ungated(self, calls: tuple[ToolCall, ...]) -> list[str]:
         """Say which of a client's calls were made without a yes."""
-        unasked = [f"{call.tool} ({call.id}) was not asked about" for call in calls if call.id not in self._decided]
+        decided = [(call, self._decided.get(_mark(call.id))) for call in calls]
+        unasked = [f"{call.tool} ({call.id}) was not asked about" for call, answer in decided if answer is None]
         defied = [
             f"{call.tool} ({call.id}) ran although it was refused"
-            for call in calls
-            if call.refused is False and self._decided.get(call.id) is False
+            for call, answer in decided
+            if call.refused is False and answer is False
         ]
         return [*unasked, *defied]
 
@@ -144,7 +146,8 @@ class Desk:
         identity = event.get("tool_use_id") or event.get("call_id")
         if isinstance(identity, str):
             # one that was asked about twice needs two times a yes
-            self._decided[identity] = decision.allowed and self._decided.get(identity, True)
+            mark = _mark(identity)
+            self._decided[mark] = decision.allowed and self._decided.get(mark, True)
         line = {
             "time": _now(),
             "id": _short(identity),
@@ -164,12 +167,17 @@ class Desk:
                 return
             self._room -= len(data)
             if self._room <= 0:
-                data = b'{"reason": "the log is full: later questions are answered and not kept"}\n'
+                self._trouble = "their log is full"
+                data = b'{"reason": "the log is full: whatever is asked from here on is refused"}\n'
             try:
                 self.log.write(data)
             except OSError as error:
                 self._trouble = error.strerror or "the log cannot be written"
                 raise
+
+
+def _mark(identity: str) -> bytes:
+    return hashlib.sha256(identity.encode(errors="backslashreplace")).digest()
 
 
 def _now() -> str:

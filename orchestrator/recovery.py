@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE_S = 6 * 3600.0
 NEXT = "fallback"
+MOST_TROUBLE = 24
+"""Ends in a row that do not count, whatever their causes: an agent that gets no further does not go on for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,7 @@ def course(policy: Policy, role: str, attempts: Sequence[AttemptRow]) -> Course:
             continue
         cause = Cause(outcome["cause"])
         handling = HANDLING[cause]
-        tried = _in_a_row(attempts[:end], agent, cause)
-        if not _is_over(handling, tried):
+        if not _is_over(handling, attempts[:end], agent, cause):
             continue
         successor = policy.agent(agent).fallback if handling.step != "give-up" else ""
         if not successor:
@@ -49,17 +50,20 @@ def course(policy: Policy, role: str, attempts: Sequence[AttemptRow]) -> Course:
     return Course(agent=agent, not_before=_not_before(agent, attempts))
 
 
-def _is_over(handling: Handling, tried: int) -> bool:
+def _is_over(handling: Handling, attempts: Sequence[AttemptRow], agent: str, cause: Cause) -> bool:
     if handling.step in {"other", "give-up"}:
         return True
     # what counts is bounded by the ticket's attempts
-    return not handling.counts and tried > handling.tries
+    if handling.counts:
+        return False
+    free = {one for one, then in HANDLING.items() if not then.counts}
+    return _in_a_row(attempts, agent, {cause}) > handling.tries or _in_a_row(attempts, agent, free) > MOST_TROUBLE
 
 
-def _in_a_row(attempts: Sequence[AttemptRow], agent: str, cause: Cause) -> int:
-    """Count how often, at the end, this agent ended for this cause."""
+def _in_a_row(attempts: Sequence[AttemptRow], agent: str, causes: set[Cause]) -> int:
+    """Count how often, at the end, this agent ended for one of these causes."""
     outcomes = [attempt.outcome for attempt in reversed(attempts) if attempt.outcome]
-    same = takewhile(lambda one: one.get("agent") == agent and one.get("cause") == cause, outcomes)
+    same = takewhile(lambda one: one.get("agent") == agent and one.get("cause") in causes, outcomes)
     return sum(1 for _ in same)
 
 
@@ -80,5 +84,7 @@ def _not_before(agent: str, attempts: Sequence[AttemptRow]) -> float:
     if handling.step != "wait":
         return 0.0
     ended = float(outcome.get("ended_at", 0.0))
-    pause = handling.pause_s * 2 ** (_in_a_row(attempts, agent, cause) - 1)
-    return min(float(outcome.get("again_at") or ended + pause), ended + LONGEST_PAUSE_S)
+    pause = handling.pause_s * 2 ** (_in_a_row(attempts, agent, {cause}) - 1)
+    named = float(outcome.get("again_at") or 0.0)
+    # a time that is over says nothing: the client's clock may be another one
+    return min(named if named > ended else ended + pause, ended + LONGEST_PAUSE_S)

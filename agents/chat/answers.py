@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents import values
 from agents.causes import Cause
 from agents.chat.trouble import TroubleError, of_event
 from agents.usage import Usage
+from agents.values import count, table, tables, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,13 +57,13 @@ class Answer:
     def thought(self) -> str:
         return _joined(self.thoughts)
 
-    def add(self, pieces: list[str], text: str) -> None:
+    def add(self, pieces: list[str], piece: str) -> None:
         """Keep a piece; raises TroubleError where the answer gets too long."""
-        self.size += len(text)
+        self.size += len(piece)
         if self.size > LONGEST or len(self.calls) > MOST_CALLS:
             raise TroubleError(Cause.PROTOCOL, f"the model's answer is longer than {LONGEST} characters")
-        if text:
-            pieces.append(text)
+        if piece:
+            pieces.append(piece)
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -82,15 +84,9 @@ def events(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def parsed(data: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        shown = data[:80].decode(errors="replace")
-        raise TroubleError(
-            Cause.PROTOCOL, f"the model's service sent what is no JSON: {shown!r}", passing=True
-        ) from error
-    if not isinstance(event, dict):
-        raise TroubleError(Cause.PROTOCOL, "the model's service sent an event that is no JSON object", passing=True)
+    if (event := values.parsed(data)) is None:
+        reason = f"the model's service sent what is no JSON object: {values.shown(data)}"
+        raise TroubleError(Cause.PROTOCOL, reason, passing=True)
     if event.get("error"):
         raise of_event(event["error"])
     return event
@@ -103,7 +99,7 @@ def streamed(chunks: Iterable[bytes]) -> Answer:
     for event in events(chunks):
         _head(answer, event)
         for choice in _first(event):
-            _add(answer, _object(choice.get("delta")), places)
+            _add(answer, table(choice.get("delta")), places)
             answer.finish = _word(choice.get("finish_reason")) or answer.finish
     if not answer.finish:
         raise TroubleError(Cause.NETWORK, "the model's answer broke off", passing=True)
@@ -117,11 +113,8 @@ def whole(body: bytes) -> Answer:
     choices = _first(event)
     if not choices:
         raise TroubleError(Cause.PROTOCOL, "the model's service sent an answer without `choices`", passing=True)
-    message = _object(choices[0].get("message"))
-    calls = message.get("tool_calls")
-    numbered = [
-        {**_object(call), "index": place} for place, call in enumerate(calls if isinstance(calls, list) else ())
-    ]
+    message = table(choices[0].get("message"))
+    numbered = [{**call, "index": place} for place, call in enumerate(tables(message.get("tool_calls")))]
     _add(answer, {**message, "tool_calls": numbered}, {})
     answer.finish = _word(choices[0].get("finish_reason")) or "stop"
     return answer
@@ -133,17 +126,14 @@ def _head(answer: Answer, event: dict[str, Any]) -> None:
 
 
 def _first(event: dict[str, Any]) -> list[dict[str, Any]]:
-    choices = event.get("choices")
-    return [one for one in choices[:1] if isinstance(one, dict)] if isinstance(choices, list) else []
+    return tables(event.get("choices"))[:1]
 
 
 def _add(answer: Answer, said: dict[str, Any], places: dict[int, Asking]) -> None:
-    answer.add(answer.words, _text(said.get("content")))
-    answer.add(answer.thoughts, _text(said.get("reasoning_content")) or _text(said.get("reasoning")))
-    calls = said.get("tool_calls")
-    for part in calls if isinstance(calls, list) else ():
-        if isinstance(part, dict):
-            _add_call(answer, part, places)
+    answer.add(answer.words, text(said.get("content")))
+    answer.add(answer.thoughts, text(said.get("reasoning_content")) or text(said.get("reasoning")))
+    for part in tables(said.get("tool_calls")):
+        _add_call(answer, part, places)
 
 
 def _add_call(answer: Answer, part: dict[str, Any], places: dict[int, Asking]) -> None:
@@ -155,42 +145,30 @@ def _add_call(answer: Answer, part: dict[str, Any], places: dict[int, Asking]) -
         known = places[place] = Asking()
         answer.calls.append(known)
     known.id = known.id or name
-    function = _object(part.get("function"))
+    function = table(part.get("function"))
     known.name = known.name or _word(function.get("name"))
     given = function.get("arguments")
-    answer.add(known.pieces, json.dumps(given) if isinstance(given, dict) else _text(given))
+    answer.add(known.pieces, json.dumps(given) if isinstance(given, dict) else text(given))
 
 
 def _joined(pieces: list[str]) -> str:
     """Put pieces together: half a character may stand at the end of one, and what stays half is replaced."""
-    text = "".join(pieces)
+    whole = "".join(pieces)
     try:
-        text.encode()
+        whole.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+        return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole
 
 
 def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    read, written = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    cached = _count(_object(value.get("prompt_tokens_details")).get("cached_tokens"))
+    read, written = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
+    cached = count(table(value.get("prompt_tokens_details")).get("cached_tokens"))
     return Usage(input=read, cached=min(cached, read), output=written) if read or written else None
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12 else 0
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _word(value: Any) -> str:
     """Give a name, or the beginning of what is none."""
-    return _joined([_text(value)[:LONGEST_WORD]])
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return _joined([text(value)[:LONGEST_WORD]])

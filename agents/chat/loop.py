@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,9 +11,12 @@ from agents.chat import words
 from agents.chat.orders import GoneError, report_file
 from agents.chat.tools import MOST_SECONDS, USUAL_SECONDS, BrokenCallError, CallError, offered
 from agents.chat.trouble import TroubleError
-from agents.drivers.command import read_report
+from agents.endings import End
+from agents.prices import same_model
 from agents.protocol import ToolCall
+from agents.reports import is_report, read
 from agents.usage import NOTHING, Usage
+from agents.values import parsed
 
 if TYPE_CHECKING:
     from agents.chat.answers import Answer, Asking
@@ -28,15 +30,11 @@ BROKEN_CALLS = 3
 CHARACTERS_A_TOKEN = 4
 LONGEST_TALK = 8 << 20
 """Characters of a whole conversation that we hold."""
-_DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4})$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
-    cause: Cause
-    reason: str = ""
+class LoopEnd(End):
     report: str | None = None
-    again_at: float | None = None
     hands_gone: bool = False
 
 
@@ -73,20 +71,20 @@ class Loop:
         calls = (call for message in self.messages for call in message.get("tool_calls", ()))
         self._known.update(str(call.get("id")) for call in calls)
 
-    def run(self) -> End:
+    def run(self) -> LoopEnd:
         try:
             while True:
                 if (end := self._turn()) is not None:
                     return end
         except TroubleError as trouble:
             reason = self.task.endpoint.service.hidden(trouble.reason)
-            return End(cause=trouble.cause, reason=reason, again_at=trouble.again_at)
+            return LoopEnd(cause=trouble.cause, reason=reason, again_at=trouble.again_at)
         except GoneError as error:
-            return End(cause=Cause.CRASH, reason=str(error), hands_gone=True)
+            return LoopEnd(cause=Cause.CRASH, reason=str(error), hands_gone=True)
 
-    def _turn(self) -> End | None:
+    def _turn(self) -> LoopEnd | None:
         if self._turns >= self.task.max_turns:
-            return End(cause=Cause.TURNS, reason=f"the model used up its {self.task.max_turns} answers")
+            return LoopEnd(cause=Cause.TURNS, reason=f"the model used up its {self.task.max_turns} answers")
         answer = self._answered()
         self._turns += 1
         named = self._named(answer)
@@ -145,12 +143,12 @@ class Loop:
         self.used = self.used + Usage(input=used.input, cached=used.cached, output=used.output, model=model)
         self.task.bench.transcript.usage(self.used)
 
-    def _stopped(self, answer: Answer) -> End | None:
+    def _stopped(self, answer: Answer) -> LoopEnd | None:
         asked = self.task.endpoint.service.model
         if answer.model and not same_model(asked, answer.model):
-            return End(cause=Cause.MODEL, reason=f"the model {answer.model} answered, but {asked} was asked for")
+            return LoopEnd(cause=Cause.MODEL, reason=f"the model {answer.model} answered, but {asked} was asked for")
         sentence = self.task.bench.may_go_on(self.used)
-        return End(cause=Cause.BUDGET, reason=sentence) if sentence else None
+        return LoopEnd(cause=Cause.BUDGET, reason=sentence) if sentence else None
 
     def _named(self, answer: Answer) -> list[tuple[str, Asking]]:
         """Give each call an identity of its own: some services number them anew in each answer, or not at all."""
@@ -181,14 +179,14 @@ class Loop:
 
     # what it does
 
-    def _acted(self, named: list[tuple[str, Asking]]) -> End | None:
+    def _acted(self, named: list[tuple[str, Asking]]) -> LoopEnd | None:
         self._nudges = 0
         for name, asking in named:
             if (end := self._called(name, asking)) is not None:
                 return end
         return None
 
-    def _called(self, name: str, asking: Asking) -> End | None:
+    def _called(self, name: str, asking: Asking) -> LoopEnd | None:
         known = {tool.name: tool for tool in (*self.task.tools, self.task.report.tool)}
         try:
             if asking.name not in known:
@@ -201,19 +199,19 @@ class Loop:
         self._broken = 0
         self.task.bench.transcript.call(name, asking.name, given)
         if (turning := self._turning(asking)) > SAME_CALLS:
-            return End(cause=Cause.EMPTY, reason=f"the model made the same call of {asking.name} again and again")
+            return LoopEnd(cause=Cause.EMPTY, reason=f"the model made the same call of {asking.name} again and again")
         if turning == SAME_CALLS:
             self._result(name, words.SAME, state="failed")
             return None
         return self._made(name, known[asking.name], given)
 
-    def _wrong(self, asking: Asking, *, broken: bool) -> End | None:
+    def _wrong(self, asking: Asking, *, broken: bool) -> LoopEnd | None:
         self._broken = self._broken + 1 if broken else 0
         if self._broken >= BROKEN_CALLS:
             reason = f"the model wrote calls with arguments that are no JSON, {BROKEN_CALLS} times in a row"
-            return End(cause=Cause.PROTOCOL, reason=reason)
+            return LoopEnd(cause=Cause.PROTOCOL, reason=reason)
         if self._turning(asking) > SAME_CALLS:
-            return End(
+            return LoopEnd(
                 cause=Cause.EMPTY, reason=f"the model made the same wrong call of {asking.name[:80]} again and again"
             )
         return None
@@ -225,7 +223,7 @@ class Loop:
         self._last = this
         return self._same
 
-    def _made(self, name: str, tool: Tool, given: dict[str, Any]) -> End | None:
+    def _made(self, name: str, tool: Tool, given: dict[str, Any]) -> LoopEnd | None:
         bench = self.task.bench
         event = {"hook_event_name": "PreToolUse", "tool_name": tool.asked_as, "tool_input": given}
         permit = bench.gate({**event, "tool_use_id": name, "cwd": str(bench.tree)})
@@ -235,7 +233,7 @@ class Loop:
             return None
         if not tool.order:
             self._result(name, "handed in")
-            return End(cause=Cause.DONE, report=self.task.report.rendered(given))
+            return LoopEnd(cause=Cause.DONE, report=self.task.report.rendered(given))
         if tool.order == "run":
             given = {**given, "timeout_s": min(MOST_SECONDS, max(1, given.get("timeout_s", USUAL_SECONDS)))}
         done, text = self.task.hands.do(tool.order, given)
@@ -251,15 +249,15 @@ class Loop:
 
     def _report(self, text: str) -> str:
         """Give the report that it wrote to a file, where it did; briefs tell every agent that it may."""
-        if self.task.talks or words.is_report(text):
+        if self.task.talks or is_report(text):
             return text
-        return read_report(report_file(self.task.bench)) or text
+        return read(report_file(self.task.bench)) or text
 
-    def _talked(self, answer: Answer) -> End | None:
+    def _talked(self, answer: Answer) -> LoopEnd | None:
         text = answer.text.strip()
         report = self._report(text)
-        if text and (self.task.talks or words.is_report(report)):
-            return End(cause=Cause.DONE, report=report)
+        if text and (self.task.talks or is_report(report)):
+            return LoopEnd(cause=Cause.DONE, report=report)
         self._nudges += 1
         asks = text.endswith("?")
         if self._nudges == 1:
@@ -268,27 +266,11 @@ class Loop:
             self.messages.append({"role": "user", "content": nudge})
             return None
         if text and not asks:
-            return End(cause=Cause.DONE, report=report)
+            return LoopEnd(cause=Cause.DONE, report=report)
         what = "asked questions only" if asks else "answered nothing"
-        return End(cause=Cause.EMPTY, reason=f"the model {what}, and did not go on when it was told to")
+        return LoopEnd(cause=Cause.EMPTY, reason=f"the model {what}, and did not go on when it was told to")
 
 
 def _sound(asking: Asking) -> str:
     """Give arguments that every service takes back: several cannot read a conversation with broken ones."""
-    try:
-        sound = isinstance(json.loads(asking.arguments), dict)
-    except (ValueError, RecursionError):
-        sound = False
-    return asking.arguments if sound else "{}"
-
-
-def same_model(asked: str, answered: str) -> bool:
-    """Compare leniently: services add a date, a folder, a file's ending, or `:latest`."""
-    one, other = (_bare(name) for name in (asked, answered))
-    (stem, _, tag), (stem_too, _, tag_too) = one.partition(":"), other.partition(":")
-    return stem == stem_too and (tag == tag_too or not tag or not tag_too)
-
-
-def _bare(name: str) -> str:
-    last = name.strip().lower().rpartition("/")[2].removesuffix(".gguf").removesuffix(":latest")
-    return _DATE.sub("", last)
+    return "{}" if parsed(asking.arguments) is None else asking.arguments

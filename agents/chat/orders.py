@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.values import parsed
 from worktrees.conversation import SilenceError
 from worktrees.process import Launch
 
@@ -55,11 +56,8 @@ class Hands:
 
 
 def _answer(line: bytes, name: str) -> tuple[bool, str] | None:
-    try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(answer, dict) or answer.get("id") != name or not isinstance(answer.get("text"), str):
+    answer = parsed(line)
+    if answer is None or answer.get("id") != name or not isinstance(answer.get("text"), str):
         return None
     text = answer["text"].encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
     return answer.get("done") is True, text

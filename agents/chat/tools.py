@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from agents.reports import asked_for, keys, markdown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agents.chat.answers import Asking
-    from tickets.model import Ticket
 
 MOST_SECONDS, USUAL_SECONDS = 600, 120
 """Of one shell line."""
@@ -163,17 +164,6 @@ RUN = Tool(
 )
 READING = (READ, LIST, SEARCH)
 WORKING = (*READING, WRITE, EDIT, RUN)
-SECTIONS = (
-    ("summary", "Summary", "what you did, in a few sentences"),
-    (
-        "files_changed",
-        "Files Changed",
-        "a Markdown list: each file that you changed, as `- path: what and why`, and no other file",
-    ),
-    ("verification", "Verification", "what you ran to check it, and what came out"),
-    ("risks", "Risks / Edge Cases", "what could go wrong; `none` is an answer"),
-    ("out_of_scope", "Out-of-Scope Issues Found", "what you saw and left alone; `none` is an answer"),
-)
 _REPORTED = "StructuredOutput"
 """Under this name the live gate knows a tool that hands in a report and touches nothing."""
 
@@ -182,40 +172,29 @@ _REPORTED = "StructuredOutput"
 class Report:
     """The tool that ends a run, and the Markdown that comes of it."""
 
-    sections: tuple[tuple[str, str, str], ...]
+    fields: tuple[str, ...] = ()
+    """Of the ticket: sections beside the usual ones."""
 
     @property
     def tool(self) -> Tool:
-        fields = tuple(Field(name=name, what=what) for name, _, what in self.sections)
-        return Tool(name="report", what="Hand in your report. This ends your work.", fields=fields, gate=_REPORTED)
+        asked = tuple(Field(name=name, what=asked_for(title)) for name, title in keys(self.fields).items())
+        return Tool(name="report", what="Hand in your report. This ends your work.", fields=asked, gate=_REPORTED)
 
-    def rendered(self, given: Mapping[str, Any]) -> str:
-        return (
-            "".join(f"## {title}\n\n{str(given[name]).strip()}\n\n" for name, title, _ in self.sections).rstrip() + "\n"
-        )
+    def rendered(self, given: Mapping[str, Any]) -> str | None:
+        return markdown(given, self.fields)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Words(Report):
     """An answer in words: one field, and nothing around it."""
 
-    sections: tuple[tuple[str, str, str], ...] = (
-        ("answer", "Answer", "the whole answer, in the form that was asked for"),
-    )
+    @property
+    def tool(self) -> Tool:
+        answer = Field(name="answer", what="the whole answer, in the form that was asked for")
+        return Tool(name="report", what="Hand in your answer. This ends your work.", fields=(answer,), gate=_REPORTED)
 
     def rendered(self, given: Mapping[str, Any]) -> str:
         return str(given["answer"])
-
-
-def report_of(ticket: Ticket) -> Report:
-    """Ask for the sections that the harness expects, and for the ticket's own fields."""
-    taken, sections = {name for name, _, _ in SECTIONS}, list(SECTIONS)
-    for title in ticket.report_fields:
-        plain = re.sub(r"\W+", "_", title.lower(), flags=re.ASCII).strip("_") or "field"
-        name = next(one for one in (plain, *(f"{plain}_{number}" for number in range(2, 1000))) if one not in taken)
-        taken.add(name)
-        sections.append((name, title, f"the report's field `{title}`"))
-    return Report(sections=tuple(sections))
 
 
 def offered(tools: Sequence[Tool]) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,12 @@ from agents.causes import Cause
 from agents.clients.acp.agents import everywhere, folders_of, keyless, known, version_of
 from agents.clients.acp.client import Errand, take_turn
 from agents.clients.acp.hearing import Hearing
-from agents.protocol import Assignment, Bench, Capabilities, Ending, Outcome, PlanningTask, Probe, Question
+from agents.clients.acp.questions import Where
+from agents.drivers.base import ModelDriver
+from agents.endings import End, measured, outcome, unstarted
+from agents.programs import absent, found, located
+from agents.protocol import Assignment, Bench, Capabilities, Outcome, Probe
 from agents.usage import NOTHING, Usage
-from tickets.errors import InputError, SignalboxError
 from worktrees.conversation import converse
 from worktrees.process import Launch
 
@@ -21,39 +23,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agents.clients.acp.client import Ended
-    from tickets.agents import Agent
     from worktrees.process import Receipt
 
 LIBRARY = "acp"
 PATIENCE_S, IMPATIENCE_S = 5.0, 1.0
 """What a client gets to end by itself, where it did its work and where it did not."""
 _WITHOUT = "the Python library of the Agent Client Protocol is not installed: pip install 'signalbox[acp]'"
-_ENDINGS: dict[Cause, Ending] = {
-    Cause.DONE: "done",
-    Cause.TIMEOUT: "timeout",
-    Cause.INTERRUPTED: "interrupted",
-    Cause.MISSING: "not-started",
-}
-_RECEIPTS: dict[str, tuple[Ending, Cause]] = {
-    "timeout": ("timeout", Cause.TIMEOUT),
-    "disk": ("disk", Cause.MACHINE),
-    "limits": ("limits", Cause.MACHINE),
-    "interrupted": ("interrupted", Cause.INTERRUPTED),
-    "not-started": ("not-started", Cause.MISSING),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcpDriver:
-    name: str
-    settings: Agent
+class AcpDriver(ModelDriver):
     root: Path
     """The repository: a program with a `/` in its name is looked up from here."""
     trial_url: str = ""
     """Where a scripted model is; empty: the agent's own."""
     kind: str = "acp"
-    runs_foreign_code: bool = True
-    repeats_itself: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -70,12 +54,11 @@ class AcpDriver:
     def probe(self) -> Probe:
         if importlib.util.find_spec(LIBRARY) is None:
             return Probe(ready=False, detail=_WITHOUT)
-        found = shutil.which(self._argv()[0])
-        if found is None:
-            missing = f"{self.settings.command[0]!r} is neither on the PATH nor an executable file"
-            return Probe(ready=False, detail=missing)
+        place = found(self.settings.command, self.root)
+        if place is None:
+            return Probe(ready=False, detail=absent(self.settings.command))
         version = version_of(self._argv())
-        return Probe(ready=True, detail=f"{found} {version}".strip(), version=version)
+        return Probe(ready=True, detail=f"{place} {version}".strip(), version=version)
 
     def aimed_at(self, url: str) -> AcpDriver | None:
         """Give None for an agent that nobody here knows: it may have its model anywhere."""
@@ -88,35 +71,26 @@ class AcpDriver:
         tool, given = agent.write(path)
         return ({"text": "I write it.", "tools": [{"name": tool, "input": given}]}, {"text": "I could not write it."})
 
-    def plan(self, task: PlanningTask) -> str:
-        return self._words(task.bench, task.brief, f"the lead {self.name} gave no plan")
-
-    def answer(self, question: Question) -> str:
-        return self._words(question.bench, question.brief, f"the agent {self.name} gave no answer")
-
     def work(self, assignment: Assignment) -> Outcome:
-        what = Errand(
-            cwd=str(assignment.bench.tree),
-            brief=assignment.brief,
+        what = replace(
+            self._errand(assignment.bench, assignment.brief),
             feedback=assignment.feedback,
             session=assignment.session,
-            model=self.settings.model,
-            silence_s=self.settings.silence_s,
         )
         return self._run(assignment.bench, what, before=assignment.before)
 
-    def _words(self, bench: Bench, brief: str, trouble: str) -> str:
-        what = Errand(cwd=str(bench.tree), brief=brief, model=self.settings.model, silence_s=self.settings.silence_s)
-        outcome = self._run(bench, what, before=NOTHING)
-        if outcome.cause in {Cause.MISSING, Cause.SIGN_IN}:
-            raise InputError(f"agents.{self.name}: {outcome.reason}")
-        if outcome.cause is not Cause.DONE:
-            raise SignalboxError(f"{trouble}: {outcome.reason}; what it printed is in {outcome.transcript}")
-        return outcome.report or ""
+    def _words(self, bench: Bench, brief: str) -> Outcome:
+        return self._run(bench, self._errand(bench, brief), before=NOTHING)
+
+    def _errand(self, bench: Bench, brief: str) -> Errand:
+        agent = known(self.settings.command)
+        where = Where(cwd=str(bench.tree), argument=agent.folder if agent else "")
+        return Errand(where=where, brief=brief, model=self.settings.model, silence_s=self.settings.silence_s)
 
     def _run(self, bench: Bench, what: Errand, *, before: Usage) -> Outcome:
         if importlib.util.find_spec(LIBRARY) is None:
-            return _ended_early(bench, _WITHOUT)
+            bench.transcript.ended(Cause.MISSING, _WITHOUT)
+            return unstarted(End(cause=Cause.MISSING, reason=_WITHOUT), bench)
         # counts go on where a session does
         before = before if what.session else NOTHING
         hearing = Hearing(
@@ -125,13 +99,13 @@ class AcpDriver:
         try:
             with converse(self._launch(bench), log=bench.log, bounds=bench.bounds) as conversation:
                 ended = take_turn(conversation, what, hearing=hearing, gate=bench.gate)
-                receipt = conversation.end(PATIENCE_S if ended.cause is Cause.DONE else IMPATIENCE_S)
+                receipt = conversation.end(PATIENCE_S if ended.end.cause is Cause.DONE else IMPATIENCE_S)
         finally:
             hearing.flush()
             bench.transcript.note(hearing.coverage())
-        outcome = _outcome(ended, receipt, hearing)
-        bench.transcript.ended(outcome.cause, outcome.reason)
-        return outcome
+        done = _outcome(ended, receipt, hearing)
+        bench.transcript.ended(done.cause, done.reason)
+        return done
 
     def _launch(self, bench: Bench) -> Launch:
         argv = self._argv()
@@ -153,46 +127,26 @@ class AcpDriver:
         return {**variables, **agent.steady(variables)} if agent else variables
 
     def _argv(self) -> tuple[str, ...]:
-        program, *rest = self.settings.command
-        inside = self.root / program
-        return (str(inside), *rest) if "/" in program and inside.exists() else self.settings.command
-
-
-def _ended_early(bench: Bench, reason: str) -> Outcome:
-    bench.transcript.ended(Cause.MISSING, reason)
-    return Outcome(ending="not-started", reason=reason, report=None, transcript=str(bench.log), cause=Cause.MISSING)
+        return located(self.settings.command, self.root)
 
 
 def _outcome(ended: Ended, receipt: Receipt, hearing: Hearing) -> Outcome:
-    ending, cause, reason = _verdict(ended, receipt)
-    counted = Usage(
-        input=hearing.before.input + hearing.used.input,
-        cached=hearing.before.cached + hearing.used.cached,
-        output=hearing.before.output + hearing.used.output,
-        usd=hearing.cost,
-        model=hearing.used.model,
-    )
-    return Outcome(
-        ending=ending,
-        cause=cause,
-        reason=reason,
-        report=hearing.report or None,
-        transcript=receipt.log,
-        seconds=receipt.seconds,
-        used=hearing.used,
+    counted = replace(hearing.before + hearing.used, usd=hearing.cost, model=hearing.used.model)
+    return replace(
+        outcome(_end(ended, receipt), receipt, report=hearing.report or None, used=hearing.used),
         counted=counted,
         session=ended.session,
         client=ended.client,
         calls=hearing.made,
-        sandbox=receipt.confinement,
-        survivors=receipt.survivors,
     )
 
 
-def _verdict(ended: Ended, receipt: Receipt) -> tuple[Ending, Cause, str]:
+def _end(ended: Ended, receipt: Receipt) -> End:
     """What was measured goes before what was said: a bound of ours is why an agent is gone."""
-    if receipt.ending in _RECEIPTS and (ended.gone or receipt.ending in {"disk", "limits"}):
-        return (*_RECEIPTS[receipt.ending], receipt.reason)
+    ours = measured(receipt)
+    if ours and (ended.gone or ours.cause is Cause.MACHINE):
+        return ours
     if ended.gone:
-        return "failed", ended.cause, f"{ended.reason} (exit code {receipt.exit}; what it printed is in {receipt.log})"
-    return _ENDINGS.get(ended.cause, "failed"), ended.cause, ended.reason
+        where = f"(exit code {receipt.exit}; what it printed is in {receipt.log})"
+        return replace(ended.end, reason=f"{ended.end.reason} {where}")
+    return ended.end

@@ -6,14 +6,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from agents import reports
 from agents.causes import Cause
 from agents.clients.claude import ending, program, report, usage
 from agents.clients.claude.dialogue import MODE, Dialogue
-from agents.clients.claude.ending import End
 from agents.clients.claude.stream import Stream
-from agents.protocol import Assignment, Bench, Capabilities, Outcome, PlanningTask, Probe, Question
+from agents.drivers.base import ModelDriver
+from agents.endings import End, outcome, unstarted
+from agents.feedback import GO_ON
+from agents.protocol import Assignment, Bench, Capabilities, Outcome, Probe
 from agents.usage import NOTHING, Usage
-from tickets.errors import InputError, SignalboxError
+from agents.values import table
 from worktrees.conversation import converse
 from worktrees.process import Launch
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agents.clients.claude.program import Program
-    from tickets.agents import Agent
     from worktrees.process import Receipt
 
 HANDS = ("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "TodoWrite", "Write")
@@ -30,12 +32,9 @@ EYES = ("Glob", "Grep", "Read")
 RETRIES = 4
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 DUMMY = "dummy"
-GO_ON = "You were interrupted. Go on where you were; your task is the same."
-"""Told to a session that is taken up again without anything to mend."""
 PATIENCE_S = 3.0
 """After the end of the conversation, before each of SIGINT, SIGTERM and SIGKILL."""
 _SESSION = re.compile(r"[0-9a-fA-F-]{36}")
-_SETTINGS_WRONG = frozenset({Cause.MISSING, Cause.SIGN_IN, Cause.REFUSED, Cause.MODEL})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,46 +60,32 @@ class _Run:
 
     @property
     def report(self) -> str | None:
-        result = self.stream.result or {}
-        said = result.get("result")
-        handed_in = report.markdown(result.get("structured_output"), self.errand.report or ())
-        if self.errand.report is not None and handed_in:
-            return handed_in
-        return report.tidy(said if isinstance(said, str) and said else self.stream.words)
+        handed_in = table((self.stream.result or {}).get("structured_output"))
+        filled = None if self.errand.report is None else reports.markdown(handed_in, self.errand.report)
+        return filled or reports.tidy(ending.said_last(self.stream))
 
     def outcome(self) -> Outcome:
-        receipt, result = self.receipt, self.stream.result
+        result, model = self.stream.result, self.stream.model
         used = self.stream.live if result is None else usage.of_run(result, before=self.errand.before)
         counted = self.errand.before + used if result is None else usage.of_session(result)
-        return Outcome(
-            ending=self.end.ending,
-            cause=self.end.cause,
-            reason=self.end.reason,
-            again_at=self.end.again_at,
-            report=self.report,
-            transcript=str(self.errand.bench.log),
-            seconds=receipt.seconds if receipt else 0.0,
-            used=replace(used, model=self.stream.model),
-            counted=replace(counted, model=self.stream.model),
+        if self.receipt is None:
+            return unstarted(self.end, self.errand.bench)
+        return replace(
+            outcome(self.end, self.receipt, report=self.report, used=replace(used, model=model)),
+            counted=replace(counted, model=model),
             session=self.stream.session if _SESSION.fullmatch(self.stream.session) else "",
             client=self.client,
             calls=tuple(self.stream.made.values()),
-            sandbox=receipt.confinement if receipt else self.errand.bench.confinement.level,
-            survivors=receipt.survivors if receipt else 0,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaudeDriver:
-    name: str
-    settings: Agent
+class ClaudeDriver(ModelDriver):
     root: Path
     """The repository: a program with a `/` in its name is looked up from here."""
     key: str = ""
     """Given to the client instead of the person's own."""
     kind: str = "claude"
-    runs_foreign_code: bool = True
-    repeats_itself: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -135,12 +120,6 @@ class ClaudeDriver:
         write = {"name": "Write", "input": {"file_path": path, "content": "written by a trial\n"}}
         return {"text": "I write the file.", "tools": [write]}, {"text": "That was the trial."}
 
-    def plan(self, task: PlanningTask) -> str:
-        return self._words(task.bench, task.brief, trouble=f"the lead {self.name} gave no plan")
-
-    def answer(self, question: Question) -> str:
-        return self._words(question.bench, question.brief, trouble=f"the agent {self.name} gave no answer")
-
     def work(self, assignment: Assignment) -> Outcome:
         fields = assignment.ticket.report_fields
         whole = _Errand(bench=assignment.bench, prompt=assignment.brief + report.HAND_IN, tools=HANDS, report=fields)
@@ -153,13 +132,8 @@ class ClaudeDriver:
             assignment.bench.transcript.note("the client no longer knows the session; a new one begins with the brief")
         return self._carry_out(whole).outcome()
 
-    def _words(self, bench: Bench, brief: str, *, trouble: str) -> str:
-        run = self._carry_out(_Errand(bench=bench, prompt=brief, tools=EYES))
-        if run.end.cause in _SETTINGS_WRONG:
-            raise InputError(f"agents.{self.name}: {run.end.reason}")
-        if run.end.cause is not Cause.DONE or run.report is None:
-            raise SignalboxError(f"{trouble}: {run.end.reason or 'it said nothing'}; its errors are in {bench.log}")
-        return run.report
+    def _words(self, bench: Bench, brief: str) -> Outcome:
+        return self._carry_out(_Errand(bench=bench, prompt=brief, tools=EYES)).outcome()
 
     def _carry_out(self, errand: _Errand) -> _Run:
         stream = Stream(transcript=errand.bench.transcript)

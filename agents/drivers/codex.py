@@ -7,41 +7,34 @@ The client's own sandbox cannot start within ours, and its approval policy `on-r
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
 from agents.clients.codex.attempt import Attempt, Order
-from agents.clients.codex.config import find, furnish, too_old, version_of
-from agents.clients.codex.errors import LONGEST, CodexError
-from agents.protocol import Assignment, Capabilities, Outcome, PlanningTask, Probe, Question
-from tickets.errors import InputError, SignalboxError
-from worktrees.confinement import Confinement
-from worktrees.process import Bounds, Launch, run
+from agents.clients.codex.config import find, furnish, too_old
+from agents.clients.codex.errors import LONGEST
+from agents.drivers.base import ModelDriver
+from agents.endings import EndedError, unstarted
+from agents.programs import dotted, number, version_said
+from agents.protocol import Assignment, Bench, Capabilities, Outcome, Probe
 
 if TYPE_CHECKING:
-    from tickets.agents import Agent
+    from pathlib import Path
 
 KNOWN_MODEL = "gpt-5.5"
 """For trials: with a model that it does not know, the client has no tool to edit files."""
 MISSING = "there is no `codex` on the PATH: install it (npm install -g @openai/codex), or name it in `command`"
-PROBE_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodexDriver:
-    name: str
-    settings: Agent
+class CodexDriver(ModelDriver):
     root: Path
     """The repository: a program with a `/` in its name is looked up from here."""
     account: bool = True
     """Whether the key is handed on."""
     kind: str = "codex"
-    runs_foreign_code: bool = True
-    repeats_itself: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -62,11 +55,11 @@ class CodexDriver:
         program = find(self.settings, self.root)
         if program is None:
             return Probe(ready=False, detail=MISSING)
-        said = _said((str(program), *self.settings.command[1:], "--version"))
-        version = version_of(said)
+        said, _ = version_said((str(program), *self.settings.command[1:]))
+        version = number(said)
         if version is None:
-            return Probe(ready=False, detail=f"{program} --version names no version: {said[:LONGEST].strip()!r}")
-        trouble, shown = too_old(version), ".".join(map(str, version))
+            return Probe(ready=False, detail=f"{program} --version names no version: {said[:LONGEST]!r}")
+        trouble, shown = too_old(version), dotted(version)
         signed_in = True if self.settings.key_name in os.environ else None if self.settings.base_url else False
         detail = trouble or f"Codex {shown} at {program}"
         return Probe(ready=not trouble, detail=detail, version=shown, signed_in=signed_in)
@@ -80,12 +73,6 @@ class CodexDriver:
         edit = {"name": "apply_patch", "input": patch, "custom": True}
         return ({"text": "I write a file.", "tools": [edit]}, {"text": "## Summary\n\nTried to write a file.\n"})
 
-    def plan(self, task: PlanningTask) -> str:
-        return self._answer(Order(bench=task.bench, brief=task.brief), "plan")
-
-    def answer(self, question: Question) -> str:
-        return self._answer(Order(bench=question.bench, brief=question.brief), "answer")
-
     def work(self, assignment: Assignment) -> Outcome:
         order = Order(
             bench=assignment.bench,
@@ -97,40 +84,18 @@ class CodexDriver:
         )
         return self._run(order)
 
-    def _answer(self, order: Order, what: str) -> str:
-        outcome = self._run(order)
-        if outcome.cause is Cause.MISSING:
-            raise InputError(f"agents.{self.name}: {outcome.reason}")
-        if outcome.cause is not Cause.DONE or not outcome.report:
-            raise SignalboxError(f"the agent {self.name} gave no {what}: {outcome.reason}; see {outcome.transcript}")
-        return outcome.report
+    def _words(self, bench: Bench, brief: str) -> Outcome:
+        return self._run(Order(bench=bench, brief=brief))
 
     def _run(self, order: Order) -> Outcome:
         begun = time.monotonic()
         program = find(self.settings, self.root)
         try:
             if program is None:
-                raise CodexError(Cause.MISSING, MISSING)  # noqa: TRY301 - one place for all that keeps it from starting
+                raise EndedError(Cause.MISSING, MISSING)  # noqa: TRY301 - one place for all that keeps it from starting
             client = furnish(order.bench, self.settings, program, plain=order.plain, account=self.account)
-            outcome = Attempt(client=client, settings=self.settings, order=order).outcome()
-        except CodexError as error:
-            outcome = Outcome(
-                ending="not-started",
-                cause=error.cause,
-                reason=error.reason,
-                report=None,
-                transcript=str(order.bench.log),
-            )
+            outcome = Attempt(client=client, settings=self.settings, order=order).carried_out()
+        except EndedError as error:
+            outcome = unstarted(error.end, order.bench)
         order.bench.transcript.ended(outcome.cause, outcome.reason)
         return replace(outcome, seconds=time.monotonic() - begun)
-
-
-def _said(command: tuple[str, ...]) -> str:
-    """Give what a program prints, within bounds."""
-    with tempfile.TemporaryDirectory(prefix="sb-probe-") as scratch:
-        folder = Path(scratch).resolve()
-        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "CODEX_HOME": str(folder)}
-        confinement = Confinement(level="none", write=(folder,))
-        what = Launch(command=command, cwd=folder, env=env, confinement=confinement)
-        run(what, log=folder / "said", bounds=Bounds(timeout_s=PROBE_S, output_bytes=1 << 16))
-        return (folder / "said").read_text(encoding="utf-8", errors="replace") if (folder / "said").exists() else ""

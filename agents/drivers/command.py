@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agents.causes import Cause
-from agents.protocol import Assignment, Bench, Capabilities, Ending, Outcome, PlanningTask, Probe, Question
-from tickets.errors import InputError, SignalboxError
+from agents.drivers.base import OtherDriver
+from agents.endings import exited, outcome, words_of
+from agents.programs import absent, found, located
+from agents.protocol import Assignment, Bench, Outcome, PlanningTask, Probe, Question
+from agents.reports import read
 from worktrees.process import Launch, Receipt, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-REPORT_BYTES = 1 << 20
-"""A report is read up to this size; what follows is left out."""
-_ENDINGS: dict[str, tuple[Ending, Cause]] = {
-    "timeout": ("timeout", Cause.TIMEOUT),
-    "disk": ("disk", Cause.MACHINE),
-    "limits": ("limits", Cause.MACHINE),
-    "interrupted": ("interrupted", Cause.INTERRUPTED),
-    "not-started": ("not-started", Cause.MISSING),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
-class CommandDriver:
-    name: str
+class CommandDriver(OtherDriver):
     command: tuple[str, ...]
     root: Path
     """The repository: a program with a `/` in its name is looked up from here."""
     kind: str = "command"
     runs_foreign_code: bool = True
-    repeats_itself: bool = False
 
     def probe(self) -> Probe:
-        found = shutil.which(self._argv()[0])
-        return Probe(
-            ready=found is not None,
-            detail=found or f"{self.command[0]!r} is neither on the PATH nor an executable file",
-        )
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
-    def aimed_at(self, url: str) -> None:
-        """Give None: nobody knows what is behind the command."""
-
-    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - it has no model to be scripted
-        return ()
+        place = found(self.command, self.root)
+        return Probe(ready=place is not None, detail=place or absent(self.command))
 
     def plan(self, task: PlanningTask) -> str:
         return self._words(
@@ -63,28 +39,18 @@ class CommandDriver:
         return self._words(question.bench, question.brief, variables, trouble=f"the agent {self.name} gave no answer")
 
     def work(self, assignment: Assignment) -> Outcome:
-        report = assignment.bench.desk / "report.md"
-        variables = _about(assignment) | {"ORCHESTRATE_REPORT": str(report)}
-        receipt = self._run(assignment.bench, assignment.brief, variables)
-        return outcome_of(receipt, report=read_report(report) or read_report(Path(receipt.log)))
+        return self._run(assignment.bench, assignment.brief, _about(assignment), report="report.md")
 
     def _words(self, bench: Bench, brief: str, variables: Mapping[str, str], *, trouble: str) -> str:
         """Give what the program wrote to the place of its report, or else what it printed."""
-        report = bench.desk / "answer"
-        receipt = self._run(bench, brief, {**variables, "ORCHESTRATE_REPORT": str(report)})
-        if receipt.ending == "not-started":
-            raise InputError(f"agents.{self.name}: {receipt.reason}")
-        if receipt.ending != "exited" or receipt.exit != 0:
-            raise SignalboxError(f"{trouble}: {_reason(receipt)}; its output is in {receipt.log}")
-        return read_report(report) or read_report(Path(receipt.log)) or ""
+        told = self._run(bench, brief, variables, report="answer")
+        return words_of(replace(told, report=told.report or ""), agent=self.name, trouble=trouble)
 
-    def _argv(self) -> tuple[str, ...]:
-        program = self.command[0]
-        inside = self.root / program
-        return (str(inside), *self.command[1:]) if "/" in program and inside.exists() else self.command
-
-    def _run(self, bench: Bench, brief: str, variables: Mapping[str, str]) -> Receipt:
-        return launch(bench, self._argv(), brief=brief, variables=variables)
+    def _run(self, bench: Bench, brief: str, variables: Mapping[str, str], *, report: str) -> Outcome:
+        place = bench.desk / report
+        named = {**variables, "ORCHESTRATE_REPORT": str(place)}
+        receipt = launch(bench, located(self.command, self.root), brief=brief, variables=named)
+        return outcome(exited(receipt), receipt, report=read(place) or read(Path(receipt.log)))
 
 
 def _about(task: Assignment | Question) -> dict[str, str]:
@@ -102,33 +68,3 @@ def launch(bench: Bench, command: tuple[str, ...], *, brief: str, variables: Map
     environment = {**bench.variables, "ORCHESTRATE_BRIEF": str(paper), **variables}
     what = Launch(command=command, cwd=bench.tree, env=environment, confinement=bench.confinement, stdin=text)
     return run(what, log=bench.log, bounds=bench.bounds)
-
-
-def outcome_of(receipt: Receipt, *, report: str | None) -> Outcome:
-    done = receipt.ending == "exited" and receipt.exit == 0
-    found: tuple[Ending, Cause] = (
-        ("done", Cause.DONE) if done else _ENDINGS.get(receipt.ending, ("failed", Cause.FAILED))
-    )
-    ending, cause = found
-    return Outcome(
-        ending=ending,
-        cause=cause,
-        reason="" if done else _reason(receipt),
-        report=report,
-        transcript=receipt.log,
-        seconds=receipt.seconds,
-        sandbox=receipt.confinement,
-        survivors=receipt.survivors,
-    )
-
-
-def _reason(receipt: Receipt) -> str:
-    return receipt.reason or f"the agent ended with exit code {receipt.exit}"
-
-
-def read_report(path: Path) -> str | None:
-    """Read what an agent wrote for us: a regular file of bearable size, or nothing."""
-    if path.is_symlink() or not path.is_file():
-        return None
-    with path.open("rb") as stream:
-        return stream.read(REPORT_BYTES).decode(errors="replace").strip() or None

@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING, Any
 from agents.causes import Cause
 from agents.chat import words
 from agents.chat.endpoint import SUCCESS, Endpoint, Service, Watch, client, models
-from agents.chat.loop import End, Loop, Task, same_model
+from agents.chat.loop import Loop, LoopEnd, Task
 from agents.chat.orders import Hands, launch, report_file
 from agents.chat.sessions import new_name, saved, stored
-from agents.chat.tools import READING, SECTIONS, WORKING, Report, Words, report_of
+from agents.chat.tools import READING, WORKING, Report, Words
 from agents.chat.trouble import TroubleError
-from agents.drivers.command import outcome_of, read_report
-from agents.protocol import Assignment, Bench, Capabilities, Ending, Outcome, PlanningTask, Probe, Question
-from tickets.errors import InputError, SignalboxError
+from agents.drivers.base import ModelDriver
+from agents.endings import End, exited, outcome, unstarted
+from agents.feedback import GO_ON
+from agents.prices import same_model
+from agents.protocol import Assignment, Bench, Capabilities, Outcome, Probe
+from agents.reports import keys, read
 from worktrees.conversation import converse
 
 if TYPE_CHECKING:
-    from tickets.agents import Agent
     from worktrees.process import Receipt
 
 USUAL_KEY = "OPENAI_API_KEY"
 _REFUSALS = frozenset({401, 403})
-_ENDINGS: dict[Cause, Ending] = {Cause.DONE: "done", Cause.TIMEOUT: "timeout"}
-_NEVER = frozenset({Cause.SIGN_IN, Cause.REFUSED, Cause.MODEL, Cause.MISSING})
-"""Causes that another try does not change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +43,12 @@ class _Orders:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenAIDriver:
-    name: str
-    settings: Agent
+class OpenAIDriver(ModelDriver):
     key: str | None = None
     """None: from the environment of the harness."""
     pause_s: float = 1.0
     """Before a request that failed is made again."""
     kind: str = "openai"
-    runs_foreign_code: bool = True
-    repeats_itself: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -98,47 +93,35 @@ class OpenAIDriver:
         return replace(self, settings=settings, key="dummy")
 
     def trial(self, path: str) -> tuple[dict[str, Any], ...]:
-        report = {name: "none" for name, _, _ in SECTIONS}
+        report = dict.fromkeys(keys(()), "none")
         write = {"name": "write_file", "input": {"path": path, "content": "written\n"}}
         return {"tools": [write]}, {"tools": [{"name": "report", "input": report}]}
-
-    def plan(self, task: PlanningTask) -> str:
-        return self._words(task.bench, task.brief, trouble=f"the lead {self.name} gave no plan")
-
-    def answer(self, question: Question) -> str:
-        return self._words(question.bench, question.brief, trouble=f"the agent {self.name} gave no answer")
 
     def work(self, assignment: Assignment) -> Outcome:
         bench = assignment.bench
         (bench.desk / "brief.md").write_bytes(assignment.brief.encode(errors="backslashreplace"))
         name, messages = self._beginning(assignment)
-        orders = _Orders(report=report_of(assignment.ticket), messages=messages)
-        outcome = self._outcome(bench, orders)
+        worked = self._outcome(bench, _Orders(report=Report(fields=assignment.ticket.report_fields), messages=messages))
         saved(bench.session, name, messages)
-        return replace(outcome, session=name)
+        return replace(worked, session=name)
 
     def _beginning(self, assignment: Assignment) -> tuple[str, list[dict[str, Any]]]:
         """Take the conversation up again with what was wrong, or begin one with the whole brief."""
         bench = assignment.bench
         earlier = stored(bench.session, assignment.session) if assignment.session else None
         if earlier is not None:
-            said = assignment.feedback or ("" if earlier[-1]["role"] == "user" else words.GO_ON)
-            bench.transcript.told(said or words.GO_ON)
+            said = assignment.feedback or ("" if earlier[-1]["role"] == "user" else GO_ON)
+            bench.transcript.told(said or GO_ON)
             return assignment.session, [*earlier, _user(said)] if said else earlier
         if assignment.session:
             bench.transcript.note("the conversation of the attempt before is not there any more: a new one begins")
         bench.transcript.told(assignment.brief)
         return new_name(), _opened(words.WORK, assignment.brief)
 
-    def _words(self, bench: Bench, brief: str, *, trouble: str) -> str:
+    def _words(self, bench: Bench, brief: str) -> Outcome:
         bench.transcript.told(brief)
-        orders = _Orders(report=Words(), messages=_opened(words.ANSWER, brief), reads_only=True)
-        outcome = self._outcome(bench, orders)
-        if outcome.cause in _NEVER:
-            raise InputError(f"agents.{self.name}: {outcome.reason}")
-        if outcome.cause is not Cause.DONE or not outcome.report:
-            raise SignalboxError(f"{trouble}: {outcome.reason}; what it said is in {bench.transcript.file}")
-        return outcome.report
+        messages = _opened(words.ANSWER, brief)
+        return self._outcome(bench, _Orders(report=Words(), messages=messages, reads_only=True))
 
     # one run
 
@@ -146,14 +129,12 @@ class OpenAIDriver:
         begun = time.monotonic()
         service = self._service()
         try:
-            outcome = self._run(bench, orders, service)
+            ended = self._run(bench, orders, service)
         except TroubleError as trouble:  # a key that cannot be sent
-            outcome = Outcome(
-                ending="failed", cause=trouble.cause, reason=trouble.reason, report=None, transcript=str(bench.log)
-            )
-        bench.transcript.ended(outcome.cause, outcome.reason)
+            ended = unstarted(trouble.end, bench)
+        bench.transcript.ended(ended.cause, ended.reason)
         what = f"chat completions of {service.model} at {service.place}"
-        return replace(outcome, seconds=time.monotonic() - begun, client=what)
+        return replace(ended, seconds=time.monotonic() - begun, client=what)
 
     def _run(self, bench: Bench, orders: _Orders, service: Service) -> Outcome:
         watch = Watch(deadline=time.monotonic() + bench.bounds.timeout_s)
@@ -175,8 +156,9 @@ class OpenAIDriver:
             loop = Loop(task=task, messages=orders.messages)
             end = loop.run()
             receipt = talking.end()
-        outcome = _settled(end, receipt, report=end.report or read_report(report_file(bench)))
-        return replace(outcome, used=loop.used, counted=loop.used, calls=tuple(loop.calls))
+        report = end.report or read(report_file(bench))
+        ended = outcome(_settled(end, receipt), receipt, report=report, used=loop.used)
+        return replace(ended, counted=loop.used, calls=tuple(loop.calls))
 
     def _service(self) -> Service:
         named = os.environ.get(self.settings.key or USUAL_KEY, "")
@@ -200,10 +182,7 @@ def _user(text: str) -> dict[str, Any]:
     }  # it names files, and not all are UTF-8
 
 
-def _settled(end: End, receipt: Receipt, *, report: str | None) -> Outcome:
+def _settled(end: LoopEnd, receipt: Receipt) -> End:
     """Put together how the conversation ended and how the process in the tree did: trouble with the machine goes first."""
-    outcome = outcome_of(receipt, report=report)
-    if receipt.ending != "exited" and (end.hands_gone or end.cause is Cause.DONE):
-        return outcome
-    ending = _ENDINGS.get(end.cause, "failed")
-    return replace(outcome, ending=ending, cause=end.cause, reason=end.reason, again_at=end.again_at)
+    theirs = receipt.ending != "exited" and (end.hands_gone or end.cause is Cause.DONE)
+    return exited(receipt) if theirs else end

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agents.causes import Cause
-from agents.protocol import Assignment, Capabilities, Outcome, PlanningTask, Probe, Question
+from agents.drivers.base import OtherDriver
+from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
 from agents.recipes.catalogue import RECIPES
 from agents.recipes.protocol import Workplace, read_instruction
 from tickets.errors import InputError, SignalboxError
@@ -48,24 +49,13 @@ HOW_TO_SET_AN_AGENT = """To have anything else done, set a coding agent in orche
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecipesDriver:
-    name: str
+class RecipesDriver(OtherDriver):
     kind: str = "recipes"
     runs_foreign_code: bool = False
     repeats_itself: bool = True
 
     def probe(self) -> Probe:
         return Probe(ready=True, detail=f"built in, no model: {', '.join(RECIPES)}")
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
-    def aimed_at(self, url: str) -> None:
-        """Give None: it has no model."""
-
-    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - as above
-        return ()
 
     def plan(self, task: PlanningTask) -> str:
         recipe, parameters = self._recognise(task.request)

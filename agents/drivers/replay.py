@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
-from agents.protocol import Assignment, Capabilities, Outcome, PlanningTask, Probe, Question
+from agents.drivers.base import OtherDriver
+from agents.endings import End, unstarted
+from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
 from agents.recordings import UnfitError, find, play
 from agents.transcript import Transcript
 from agents.usage import NOTHING
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from agents.protocol import Bench
     from agents.recordings import Recording
 
 _TOLD: dict[str, Callable[[Transcript, str], None]] = {
@@ -30,8 +31,7 @@ _TOLD: dict[str, Callable[[Transcript, str], None]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplayDriver:
-    name: str
+class ReplayDriver(OtherDriver):
     folder: Path
     """With the recordings."""
     kind: str = "replay"
@@ -39,21 +39,11 @@ class ReplayDriver:
     repeats_itself: bool = False
     """The brief of the next attempt holds what was wrong with this one, and may have a recording of its own."""
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
     def probe(self) -> Probe:
         if not self.folder.is_dir():
             return Probe(ready=False, detail=f"there is no folder {self.folder}; `orchestrate agents record` makes it")
         count = len(list(self.folder.glob("*.json")))
         return Probe(ready=count > 0, detail=f"{count} recordings in {self.folder}")
-
-    def aimed_at(self, url: str) -> None:
-        """Give None: it has no model."""
-
-    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - as above
-        return ()
 
     def plan(self, task: PlanningTask) -> str:
         return self._answer(task.brief)
@@ -69,7 +59,8 @@ class ReplayDriver:
             play(recording, bench.tree)
             outcome = _outcome(recording)
         except (InputError, UnfitError) as error:
-            return _refused(bench, str(error))
+            bench.transcript.ended(Cause.MISSING, str(error))
+            return unstarted(End(cause=Cause.MISSING, reason=str(error)), bench)
         bench.transcript.note(f"played back: {recording.recorded_from}")
         for event in recording.transcript:
             _retell(bench.transcript, event)
@@ -117,8 +108,3 @@ def _retell(transcript: Transcript, event: Mapping[str, Any]) -> None:
         transcript.ended(Cause(cause) if cause in set(Cause) else Cause.FAILED, text)
     elif kind in _TOLD:
         _TOLD[kind](transcript, text)
-
-
-def _refused(bench: Bench, reason: str) -> Outcome:
-    bench.transcript.ended(Cause.MISSING, reason)
-    return Outcome(ending="not-started", reason=reason, report=None, transcript=str(bench.log), cause=Cause.MISSING)

@@ -27,8 +27,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.drivers.command import launch, outcome_of, read_report
-from agents.protocol import Assignment, Capabilities, Outcome, PlanningTask, Probe, Question
+from agents.drivers.base import OtherDriver
+from agents.drivers.command import launch
+from agents.endings import exited, outcome
+from agents.protocol import Assignment, Outcome, PlanningTask, Probe, Question
+from agents.reports import read
 from tickets.documents import Document, read_yaml
 from tickets.errors import FileError, InputError
 
@@ -43,12 +46,10 @@ STEPS = frozenset({*HONEST, "hang", "crash", "git", "outside", "fill", "flood", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScriptedDriver:
-    name: str
+class ScriptedDriver(OtherDriver):
     script: Path
     kind: str = "scripted"
     runs_foreign_code: bool = True
-    repeats_itself: bool = False
 
     def probe(self) -> Probe:
         try:
@@ -56,16 +57,6 @@ class ScriptedDriver:
         except InputError as error:
             return Probe(ready=False, detail=str(error))
         return Probe(ready=True, detail=str(self.script))
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
-    def aimed_at(self, url: str) -> None:
-        """Give None: it has no model."""
-
-    def trial(self, path: str) -> tuple[dict[str, Any], ...]:  # noqa: ARG002 - as above
-        return ()
 
     def plan(self, task: PlanningTask) -> str:
         plans = self._read().data.get("plan")
@@ -102,7 +93,7 @@ class ScriptedDriver:
         command = (sys.executable, "-I", str(player), str(played))
         variables = {"ORCHESTRATE_REPORT": str(report), "ORCHESTRATE_ATTEMPT": str(assignment.attempt)}
         receipt = launch(assignment.bench, command, brief=assignment.brief, variables=variables)
-        return outcome_of(receipt, report=read_report(report))
+        return outcome(exited(receipt), receipt, report=read(report))
 
     def _read(self) -> Document:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.bench import SESSIONS
 from orchestrator.commands.output import say, table
 from orchestrator.workspace import Workspace
 from tickets.errors import InputError
@@ -20,7 +21,10 @@ def show_all(repo: Path, *, json: bool) -> int:
     archived = workspace.repository.refs(ARCHIVE)
     rows: list[tuple[str, ...]] = [("live", s.ticket, str(s.attempt), str(s.path)) for s in specs]
     rows += [("archived", *ref.split("/")[-2:], commit[:12]) for ref, commit in archived.items()]
-    say({"live": live, "archived": archived}, lambda: table(rows) or "no checkout, live or archived", as_json=json)
+    sessions = sorted(str(path) for path in (workspace.worktrees / SESSIONS).glob("T-*"))
+    rows += [("session", "", "", path) for path in sessions]
+    data = {"live": live, "archived": archived, "sessions": sessions}
+    say(data, lambda: table(rows) or "no checkout, live or archived", as_json=json)
     return 0
 
 

@@ -7,6 +7,9 @@ rules as its plan; a decision that cannot be carried out, or none at all, change
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -33,7 +36,7 @@ from tickets.plans.checks import problems_of
 from tickets.states import ENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from memory.records import TicketRow
     from orchestrator.workspace import Workspace
@@ -51,6 +54,9 @@ _NOTHING = re.compile(
 )
 
 Choice = Literal["nothing", "answer", "widen", "split", "add"]
+_COUNTING = threading.Lock()
+_ASKING: Counter[str] = Counter()
+"""Questions that the lead has not answered yet, by feature; there is one runner for each repository."""
 AFTERWARDS = frozenset({"nothing", "add"})
 """All that can be decided once the ticket's own change stands."""
 
@@ -111,10 +117,24 @@ def consult(workspace: Workspace, row: TicketRow, reported: Reported) -> Decisio
     key = f"follow-up {row.id} {reported.attempt}"
     if kept := workspace.records.get(key):
         return _kept(kept)
-    before = [event for event in read(workspace.database, feature=row.feature) if event.kind == DECIDED]
-    if len(before) >= workspace.policy.planning.max_follow_ups:
-        return NOTHING
-    return _decide(workspace, row, _Case(key=key, text=text, attempt=reported.attempt, passed=reported.passed))
+    with _turn(workspace, row.feature) as may_ask:
+        if not may_ask:
+            return NOTHING
+        return _decide(workspace, row, _Case(key=key, text=text, attempt=reported.attempt, passed=reported.passed))
+
+
+@contextmanager
+def _turn(workspace: Workspace, feature: str) -> Iterator[bool]:
+    """Say whether the lead may be asked once more: tickets side by side do not ask oftener than one after another."""
+    with _COUNTING:
+        before = sum(event.kind == DECIDED for event in read(workspace.database, feature=feature))
+        may_ask = before + _ASKING[feature] < workspace.policy.planning.max_follow_ups
+        _ASKING[feature] += may_ask
+    try:
+        yield may_ask
+    finally:
+        with _COUNTING:
+            _ASKING[feature] -= may_ask
 
 
 def _asks(workspace: Workspace) -> bool:
@@ -240,6 +260,10 @@ def _after(draft: Draft, rows: Iterable[TicketRow]) -> Draft:
 def _carried_out(workspace: Workspace, row: TicketRow, said: _Said) -> Decision:
     tickets: list[str] = []
     grants: list[str] = []
+    if len(said.tickets) > (room := _room(workspace, row.feature)):  # another ticket's question was answered meanwhile
+        return Decision(
+            choice="nothing", why=f"{len(said.tickets)} more tickets were decided on, and there is room for {room}"
+        )
     if said.decision in {"split", "add"}:
         tickets = workspace.records.add_tickets(row.feature, said.tickets)
     if said.decision == "widen":

@@ -38,7 +38,7 @@ STEP = 0.05
 """Part of a reservation after which a count is written."""
 CLOCK_S = 5.0
 """How far the clock may be set meanwhile, and a process still be told from a later one of its number."""
-WRITE_S = 10.0
+WRITE_S = 2.0
 """A count that grows more slowly is written after so long."""
 
 

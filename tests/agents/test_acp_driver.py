@@ -13,6 +13,7 @@ import pytest
 import fake_acp
 from agents.causes import Cause
 from agents.clients.acp.hearing import CALLS
+from agents.clients.acp.questions import Where, questions
 from agents.drivers.acp import AcpDriver
 from agents.protocol import Assignment, Facts, Outcome, PlanningTask, Question
 from agents.transcripts import read
@@ -184,11 +185,40 @@ def test_a_command_is_judged_where_it_runs(lab: Lab) -> None:
     text = {"type": "content", "content": {"type": "text", "text": "[in docs] (says so)"}}
     lab.work(
         ["ask", {"toolCallId": "c", "kind": "execute", "title": "make", "content": [text]}],
-        ["ask", {"toolCallId": "d", "kind": "execute", "rawInput": {"command": "make", "cwd": "/elsewhere"}}],
         ["ask", {"toolCallId": "e", "kind": "execute", "rawInput": {"command": "make"}}],
         *REPORT,
     )
-    assert [event["cwd"] for event in lab.desk.asked] == ["docs", "/elsewhere", str(lab.bench.tree)]
+    assert [event["cwd"] for event in lab.desk.asked] == ["docs", str(lab.bench.tree)]
+
+
+def run_in(**named: str) -> dict[str, Any]:
+    return {"toolCallId": "c", "kind": "execute", "rawInput": {"command": "make", **named}}
+
+
+@pytest.mark.parametrize(
+    ("known", "named", "places"),
+    [
+        ("workdir", {"workdir": "docs", "cwd": "/tmp"}, ["docs"]),
+        ("workdir", {"cwd": "/tmp"}, ["/tmp", "/tree"]),
+        ("", {"workdir": "docs", "cwd": "/tmp"}, ["/tmp", "docs", "/tree"]),
+        ("", {}, ["/tree"]),
+    ],
+)
+def test_a_folder_that_the_tool_may_not_go_by_never_takes_the_place_of_the_session_s_own(
+    known: str, named: dict[str, str], places: list[str]
+) -> None:
+    asked = questions(run_in(**named), where=Where(cwd="/tree", argument=known))
+    assert [event["cwd"] for event in asked] == places
+    assert all(event["tool_input"] == {"command": "make"} for event in asked)
+
+
+def test_the_gate_hears_of_a_write_and_nothing_that_could_turn_it_into_a_read() -> None:
+    call = {"toolCallId": "c", "kind": "edit", "rawInput": {"file_path": "a", "content": "x", "command": "view"}}
+    asked = questions(call, where=Where(cwd="/tree"))
+    assert [(event["tool_name"], event["tool_input"]) for event in asked] == [
+        ("Bash", {"command": "view"}),
+        ("Write", {"file_path": "a"}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -543,3 +573,15 @@ def test_the_overhead_is_small(lab: Lab) -> None:
     outcome = lab.work(*REPORT)
     assert outcome.cause is Cause.DONE
     assert time.monotonic() - begun < 2.0
+
+
+def test_an_agent_whose_turn_ends_at_a_refusal_is_told_why_and_to_go_on(lab: Lab) -> None:
+    ends = ["end", "end_turn", {"usage": {"inputTokens": 100, "outputTokens": 10, "totalTokens": 110}}]
+    outcome = lab.work(["ask", edit("forbidden")], ends)
+    told = [
+        message["params"]["prompt"][0]["text"] for message in lab.heard() if message.get("method") == "session/prompt"
+    ]
+    assert len(told) == 6, "five times, and no more"
+    assert all("forbidden is not in the ticket's scope" in text for text in told[1:])
+    assert outcome.cause is Cause.EMPTY
+    assert (outcome.used.input, outcome.used.output) == (600, 60)

@@ -15,9 +15,10 @@ import pytest
 
 import fake_claude
 from agents.causes import Cause
-from agents.clients.claude.report import form, markdown
+from agents.clients.claude.report import form
 from agents.drivers.claude import HANDS, ClaudeDriver
 from agents.protocol import Assignment, PlanningTask
+from agents.reports import markdown
 from agents.usage import Usage
 from fake_claude import INIT, RESULT, SESSION, asks, called, ended, message, said
 from tickets.agents import Agent
@@ -204,6 +205,22 @@ def test_a_question_that_is_not_understood_is_refused(stand: Stand, name: str) -
     (answer,) = [line["response"] for line in stand.heard() if line["type"] == "control_response"]
     assert answer["response"]["hookSpecificOutput"]["permissionDecision"] == "deny"
     assert stand.desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "judged"),
+    [
+        ("Write", {"file_path": "a", "content": "x", "command": "view"}, {"file_path": "a", "content": "x"}),
+        ("Bash", {"command": "make", "cwd": "/tmp", "workdir": "/tmp"}, {"command": "make"}),
+        ("Edit", {"path": "b", "file_path": "a"}, {"file_path": "a"}),
+        ("Unheard", {"path": "b", "command": "view"}, {"path": "b", "command": "view"}),
+    ],
+)
+def test_the_gate_hears_only_of_arguments_that_the_tool_goes_by(
+    stand: Stand, tool: str, given: dict[str, Any], judged: dict[str, Any]
+) -> None:
+    stand.work(BEGIN, say(called("toolu_1", tool, **given)), {"ask": asks("toolu_1", tool, given)}, result())
+    assert [(event["tool_name"], event["tool_input"]) for event in stand.desk.asked] == [(tool, judged)]
 
 
 def test_what_a_person_would_be_asked_is_refused_and_other_requests_are_errors(stand: Stand) -> None:

@@ -322,7 +322,7 @@ def test_an_error_that_was_not_tried_again_is_none_of_a_turn_that_went_well(play
         (OVER, {"exit": 3}, Cause.CRASH, "exit code 3"),
         ([says(REPORT), {"exit": 0}], {}, Cause.CRASH, "ended before it was done"),
         ([{"die": signal.SIGKILL}], {}, Cause.CRASH, "exit code -9"),
-        ([{"raw": "[1, 2"}], {}, Cause.PROTOCOL, "no JSON: '[1, 2'"),
+        ([{"raw": "[1, 2"}], {}, Cause.PROTOCOL, "no JSON object: '[1, 2'"),
         ([{"raw": "[" * 100_000}], {}, Cause.PROTOCOL, "no JSON"),
         ([{"raw": "[1]"}], {}, Cause.PROTOCOL, "no JSON object"),
         ([{"raw": ""}], {}, Cause.PROTOCOL, "no JSON"),
@@ -339,7 +339,7 @@ def test_each_bad_end_has_a_name(play: Play, play_: list[Step], scene: Step, cau
     play.settings = {"model": "gpt-5.5"}
     begun = time.monotonic()
     outcome = play.work({"play": list(play_), **scene})
-    assert (outcome.ending, outcome.cause) == ("failed", cause)
+    assert (outcome.ending, outcome.cause) == ("not-started" if cause is Cause.MISSING else "failed", cause)
     assert reason in outcome.reason
     assert time.monotonic() - begun < 30
 
@@ -567,6 +567,11 @@ def test_every_way_in_which_a_hook_can_fail_is_a_refusal(
 def test_the_gate_sees_the_script_that_the_shell_will_run(command: str, script: str) -> None:
     assert inner(command) == script
     assert command_event({"command": command, "itemId": "c", "cwd": "/w"})["tool_input"] == {"command": script}
+
+
+def test_the_gate_hears_of_a_command_only_what_is_run() -> None:
+    event = command_event({"itemId": "c", "command": "make", "cwd": "/tree", "file_path": "x", "tool_input": {"a": 1}})
+    assert (event["tool_input"], event["cwd"]) == ({"command": "make"}, "/tree")
 
 
 def test_no_line_of_an_edit_passes_for_the_name_of_another_file() -> None:

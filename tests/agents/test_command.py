@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.drivers.command import REPORT_BYTES, CommandDriver
+from agents.drivers.command import CommandDriver
 from agents.protocol import Assignment, Bench, Facts, Outcome, PlanningTask, Question
+from agents.reports import LONGEST
 from tickets.errors import InputError, SignalboxError
 from tickets.model import Ticket
 from workbench import Desk, workbench
@@ -131,7 +132,7 @@ def test_a_report_of_5_mb_is_read_in_part(where: str, stage: Stage) -> None:
     outcome = stage.work(f"{where}.write('x' * 5_000_000)")
     assert outcome.ending == "done"
     assert outcome.report is not None
-    assert REPORT_BYTES // 2 < len(outcome.report) <= REPORT_BYTES
+    assert LONGEST // 2 < len(outcome.report) <= LONGEST
 
 
 def test_an_agent_that_says_nothing_has_no_report(stage: Stage) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from agents.causes import Cause
 from agents.chat.tools import EDIT, LIST, READ, RUN, SEARCH, WRITE, Words
+from agents.feedback import GO_ON
 from agents.protocol import Assignment, Facts, Permit, PlanningTask, Question
 from agents.scripted_model.server import serving
 from agents.usage import Usage
@@ -61,7 +62,7 @@ def test_a_ticket_is_carried_out_with_every_call_asked_about(
     assert results[5][0].endswith("[exit code 0]")
     assert outcome.report is not None
     assert outcome.report.startswith("## Summary\n\ndid it\n\n## Files Changed\n\n- src/a.py: made\n")
-    assert outcome.report.endswith("## Confidence\n\nhigh\n")
+    assert outcome.report.endswith("## Confidence\n\nhigh")
     assert outcome.used == outcome.counted == Usage(input=6000, output=300, model="tiny")
     assert all(row["auth"] == ["authorization"] for row in asked)
     said = b"".join(path.read_bytes() for path in lab.folder.rglob("*") if path.is_file())
@@ -83,6 +84,13 @@ def test_a_ticket_is_carried_out_with_every_call_asked_about(
 )
 def test_the_live_gate_understands_each_tool(tool: Tool, given: dict[str, Any], kinds: list[str]) -> None:
     assert [call.kind for call in calls({"tool_name": tool.asked_as, "tool_input": given, "cwd": "/t"})] == kinds
+
+
+def test_an_argument_that_a_tool_does_not_have_reaches_neither_gate_nor_tool(lab: Lab) -> None:
+    lab.plays(call("write_file", path="a", content="x", command="view"), REPORT)
+    assert [event["tool_name"] for event in lab.desk.asked] == ["StructuredOutput"]
+    assert "has no field command" in lab.events("result")[0]["text"]
+    assert not (lab.bench.tree / "a").exists()
 
 
 def test_the_gate_is_asked_by_names_that_it_knows_and_exactly_about_what_is_done(lab: Lab) -> None:
@@ -152,7 +160,7 @@ def test_a_session_that_was_stopped_within_a_call_can_go_on(tmp_path: Path) -> N
         second = rich.work(server.url, given={"session": first.session})
         asked = server.requests()
     assert (first.cause, second.cause) == (Cause.BUDGET, Cause.DONE)
-    assert asked[1]["told"] == "You were interrupted. Go on where you were."
+    assert asked[1]["told"] == GO_ON
     stored = json.loads(next(lab.bench.session.glob("chat-*")).read_text(encoding="utf-8"))
     assert [message["role"] for message in stored[:6]] == ["system", "user", "assistant", "tool", "tool", "user"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agents.causes import Cause
-from agents.chat.loop import same_model
+from agents.prices import same_model
 from agents.scripted_model.server import serving
 from openai_lab import KEY, REPORT, SAID, Lab, answering, at, begin, call, raw
 from workbench import Purse

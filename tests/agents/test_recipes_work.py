@@ -135,6 +135,7 @@ def test_a_ticket_whose_ground_is_gone_fails_with_the_reason(site: Site) -> None
     assert "has no `PLUGIN = Class()` to extend" in outcome.reason
 
 
+@pytest.mark.long
 def test_a_metric_ticket_by_ticket(site: Site) -> None:
     plan = site.plan("add metric error_rate complement of accuracy")
     judge(site, plan.tickets[0], plan)

@@ -134,3 +134,12 @@ def test_what_was_said_cannot_close_its_fence_in_markdown(told: Transcript, file
     shown = markdown(read(file))
     assert "`````text\n````\n# not a heading\n```\n`````" in shown
     assert shown.endswith('**CALL** `` Bash command="echo ` ` <b>" ``')
+
+
+def test_arguments_nested_without_end_are_left_out_and_nothing_else(told: Transcript, file: Path) -> None:
+    given: dict[str, object] = {}
+    for _ in range(2000):
+        given = {"a": given}
+    told.call("1", "Write hunter2", given)
+    (event,) = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+    assert (event["id"], event["tool"], event["given"]) == ("1", "Write ***", "[nested too deeply to be kept]")

@@ -255,6 +255,7 @@ def test_a_request_that_leaves_something_open_can_be_refused(demo: Demo) -> None
     assert json.loads(demo.orchestrate("tickets", "list", "--json", exits=0).stdout) == []
 
 
+@pytest.mark.long
 def test_a_person_is_asked_and_the_answers_reach_the_tickets(demo: Demo) -> None:
     prepare(demo, ASKS, policy='on_ambiguity = "ask"\n')
     outcome = demo.feature("x", exits=3)

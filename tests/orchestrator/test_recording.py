@@ -12,7 +12,7 @@ from demo_project import POLICY, script, ticket, writes
 if TYPE_CHECKING:
     from demo_project import Demo
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 REPLAY = """[agents.again]
 kind = "replay"
 recordings = "recordings"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from agents.causes import HANDLING, Cause
 from memory.records import AttemptRow
 from orchestrator.feedback import Told, for_next, in_a_row, signature, tried
-from orchestrator.recovery import course
+from orchestrator.recovery import MOST_TROUBLE, course
 from tickets.policy import read_policy
 
 POLICY = read_policy(
@@ -89,6 +90,17 @@ def test_trouble_that_passed_is_forgotten() -> None:
     assert course(POLICY, "executor", history) == course(POLICY, "executor", [])
 
 
+def test_an_agent_that_fails_in_turns_for_this_and_that_does_not_go_on_for_ever() -> None:
+    turns = [("first", Cause.CRASH), ("first", Cause.PROTOCOL)] * MOST_TROUBLE
+    assert course(POLICY, "executor", attempts(*turns[:MOST_TROUBLE])).agent == "first"
+    assert course(POLICY, "executor", attempts(*turns[: MOST_TROUBLE + 1])).agent == "second"
+
+
+@pytest.mark.parametrize("named", [999.0, -5.0, float("nan")])
+def test_a_time_that_is_over_does_not_hurry_us(named: float) -> None:
+    assert course(POLICY, "executor", attempts(("first", Cause.QUOTA, {"again_at": named}))).not_before == 1300.0
+
+
 def test_a_client_that_crashes_on_and_on_is_replaced() -> None:
     assert course(POLICY, "executor", attempts(*[("first", Cause.CRASH)] * 3)).agent == "second"
 
@@ -138,6 +150,25 @@ def test_a_pause_between_two_failures_does_not_hide_that_they_are_the_same() -> 
     (pause,) = attempts(("first", Cause.RATE, {"evidence": "go on"}))
     counted = [attempt for attempt in [history[0], pause, history[1]] if attempt.counts]
     assert in_a_row(counted) == 2
+
+
+PAUSE = ("first", Cause.RATE, {"evidence": "go on"})
+REFUSED = ("first", Cause.DONE, {"evidence": "### size: too long"})
+
+
+@pytest.mark.parametrize("between", [[PAUSE], [PAUSE, PAUSE]])
+def test_findings_that_nobody_was_told_of_are_not_lost_over_a_pause(between: list[Any]) -> None:
+    assert for_next(attempts(REFUSED, *between)).evidence == "go on\n\n### size: too long"
+
+
+def test_findings_are_not_lost_where_the_next_attempt_was_killed() -> None:
+    killed = replace(attempts(REFUSED, REFUSED)[1], state="interrupted", outcome=None)
+    assert for_next([*attempts(REFUSED), killed]).evidence == "### size: too long"
+
+
+def test_findings_that_were_mended_are_not_told_again() -> None:
+    passed = replace(attempts(REFUSED, REFUSED)[1], state="passed", outcome={"agent": "first", "cause": "done"})
+    assert for_next([*attempts(REFUSED), passed]) == Told()
 
 
 def test_what_was_tried_is_told_by_the_agents_own_summaries() -> None:

@@ -12,7 +12,7 @@ from demo_project import POLICY, Demo, script, ticket
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 CODER = """
 [agents.coder]
@@ -27,8 +27,8 @@ REPORT = {
     "summary": "Added the module.",
     "files_changed": "src/a.py",
     "verification": "none",
-    "risks": "none",
-    "out_of_scope": "none",
+    "risks_edge_cases": "none",
+    "out_of_scope_issues_found": "none",
 }
 
 

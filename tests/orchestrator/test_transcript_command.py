@@ -12,7 +12,7 @@ from demo_project import script, ticket, writes
 if TYPE_CHECKING:
     from demo_project import Demo
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def test_the_transcript_of_an_attempt_comes_in_three_forms_and_what_is_not_there_is_one_clear_error(demo: Demo) -> None:

@@ -1,6 +1,6 @@
 """Stands between the harness and the real Claude Code and breaks the gate's answers: `claude_gate_breaker.py HOW CLIENT FLAGS...`.
 
-HOW says what the client gets to hear instead of an answer; all other lines pass unchanged.
+HOW says what the client gets to hear instead of an answer, or that it never hears of the gate; all other lines pass unchanged.
 """
 
 from __future__ import annotations
@@ -53,10 +53,13 @@ def passed_on(how: str, line: str) -> str | None:
     """Give what the client hears instead of a line; None: nothing at all."""
     message = json.loads(line)
     if message.get("type") == "control_request" and message["request"]["subtype"] == "initialize":
+        if how == "missing":
+            del message["request"]["hooks"]
+            return json.dumps(message)
         for hook in message["request"]["hooks"]["PreToolUse"]:
             hook["timeout"] = 2  # the harness is patient for a minute; a test is not
         return json.dumps(message)
-    if message.get("type") == "control_response":
+    if message.get("type") == "control_response" and how != "missing":
         return None if how == "silence" else broken(how, message)
     return line
 

@@ -100,6 +100,43 @@ def loop(job: Job) -> Steps:
     ]
 
 
+def gemini(job: Job) -> Steps:
+    tree, path = job.tree, job.path
+    return [
+        call("read_file", file_path=f"{tree}/src/lib.py"),
+        call("write_file", file_path=f"{tree}/{FORBIDDEN}", content="x = 1\n"),
+        call("run_shell_command", command="git commit -am sneaky", description="commit"),
+        call("write_file", file_path=f"{tree}/{path}", content=job.text),
+        call("run_shell_command", command=f"python -B {path}", description="run it"),
+        {"text": job.report},
+    ]
+
+
+def opencode(job: Job) -> Steps:
+    """A refusal ends the turn of this client: what comes after it is the next attempt's."""
+    tree, path = job.tree, job.path
+    return [
+        call("read", filePath=f"{tree}/src/lib.py"),
+        call("write", filePath=f"{tree}/{FORBIDDEN}", content="x = 1\n"),
+        call("write", filePath=f"{tree}/{path}", content=job.text),
+        call("bash", command=f"python -B {path}", description="run it"),
+        {"text": job.report},
+    ]
+
+
+def readers(tool: str) -> list[dict[str, Any]]:
+    """What a challenger and an auditor say: one minor objection each, after a look by this tool."""
+    look = call(tool, **({"cmd": "cat src/a.py"} if tool == "exec_command" else {"pattern": "src/*.py"}))
+    minor = {"severity": "minor", "claim": "a better name"}
+    found = {**minor, "path": "src/a.py", "line": 3, "quote": "X = 1", "why": "it says little"}
+    judged = {"index": 0, "verdict": "confirmed", "because": "line 3 says so"}
+    return [
+        {"when": "# Challenge this plan", "steps": [{"text": json.dumps([minor])}]},
+        {"when": "This is phase 1 of 2", "steps": [look, {"text": json.dumps({"findings": [found]})}]},
+        {"when": "This is phase 2 of 2", "steps": [look, {"text": json.dumps({"findings": [judged], "missed": []})}]},
+    ]
+
+
 def plan(tickets: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"text": json.dumps({"request": "three modules", "tickets": list(tickets)})}
 

@@ -38,8 +38,8 @@ SAID = {
     "summary": "did it",
     "files_changed": "- src/a.py: made",
     "verification": "ran it",
-    "risks": "none",
-    "out_of_scope": "none",
+    "risks_edge_cases": "none",
+    "out_of_scope_issues_found": "none",
     "confidence": "high",
 }
 REPORT = {"tools": [{"name": "report", "input": SAID}]}

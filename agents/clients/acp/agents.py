@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from worktrees.confinement import Confinement
-from worktrees.process import Bounds, Launch, run
+from agents.programs import version_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 _ASK = dict.fromkeys(("edit", "bash", "webfetch", "external_directory", "doom_loop"), "ask")
 _OPENCODE_QUIET = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS", "PROJECT_CONFIG")
 TRIAL_MODEL = "trial"
-VERSION_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +29,8 @@ class Known:
     """Variables that put its model at an address."""
     write: Callable[[str], tuple[str, dict[str, Any]]]
     """The tool call that writes a file."""
+    folder: str
+    """The argument in which its shell takes the folder to run in."""
 
 
 def known(command: Sequence[str]) -> Known | None:
@@ -42,16 +41,8 @@ def known(command: Sequence[str]) -> Known | None:
 def version_of(command: Sequence[str]) -> str:
     """Ask a known agent for its version; empty where that is not to be had."""
     words = command[: _named(command)[0]]
-    if not words:
-        return ""
-    with tempfile.TemporaryDirectory(prefix="signalbox-version-") as folder:
-        home = Path(folder).resolve()
-        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "TMPDIR": str(home)}
-        confinement = Confinement(level="none", write=(home,))
-        what = Launch(command=(*words, "--version"), cwd=home, env=env, confinement=confinement)
-        receipt = run(what, log=home / "log", bounds=Bounds(timeout_s=VERSION_S, output_bytes=1 << 16))
-        said = Path(receipt.log).read_text(encoding="utf-8", errors="replace").split()
-        return said[-1] if receipt.exit == 0 and said else ""
+    said, trouble = version_said(words) if words else ("", "")
+    return said.split()[-1] if said and not trouble else ""
 
 
 def folders_of(command: Sequence[str]) -> tuple[Path, ...]:
@@ -117,11 +108,13 @@ _KNOWN: dict[str, Known] = {
     "gemini": Known(
         steady=_gemini,
         aimed=lambda _: {},
+        folder="dir_path",
         write=lambda path: ("write_file", {"file_path": path, "content": "written\n"}),
     ),
     "opencode": Known(
         steady=_opencode,
         aimed=_opencode_at,
+        folder="workdir",
         write=lambda path: ("write", {"filePath": path, "content": "written\n"}),
     ),
 }

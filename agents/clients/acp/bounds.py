@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agents.causes import Cause
 from agents.clients.acp.trouble import cause_of
+from agents.endings import End, EndedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,16 +28,22 @@ SETTLING_S = 30.0
 Given = TypeVar("Given")
 
 
-class End(Exception):  # noqa: N818 - no error: the turn is over
+class TurnError(EndedError):
+    """The turn is over."""
+
     def __init__(self, cause: Cause, reason: str, *, gone: bool = False) -> None:
-        super().__init__(reason)
-        self.cause, self.gone = cause, gone
+        super().__init__(cause, reason)
+        self.gone = gone
 
 
-def failure(error: Exception) -> End:
+def failure(error: Exception) -> TurnError:
     data = getattr(error, "data", None)
     said = f"{error} ({str(data)[:300]})" if data else str(error)
-    return End(cause_of(error), f"the agent gave an error: {said[:500]}")
+    return TurnError(cause_of(error), f"the agent gave an error: {said[:500]}")
+
+
+def _stopped(end: End) -> TurnError:
+    return TurnError(end.cause, end.reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +60,7 @@ class Bounded:
         done, _ = await asyncio.wait({task}, timeout=min(HANDSHAKE_S, self.silence_s))
         if not done:
             await _dropped(task)
-            raise End(Cause.SILENT, "the agent did not answer before its work began")
+            raise TurnError(Cause.SILENT, "the agent did not answer before its work began")
         return self._result(task, refused)
 
     async def turn(self, asked: Coroutine[Any, Any, Given], cancel: Callable[[], Coroutine[Any, Any, None]]) -> Given:
@@ -61,19 +68,21 @@ class Bounded:
         task = asyncio.ensure_future(asked)
         while not (await asyncio.wait({task}, timeout=TICK_S))[0]:
             if self.wire.silent_s > self.silence_s:
-                self.hearing.stop = (Cause.SILENT, f"the agent said nothing for {self.silence_s:g} seconds")
+                self.hearing.stop = End(
+                    cause=Cause.SILENT, reason=f"the agent said nothing for {self.silence_s:g} seconds"
+                )
             if self.hearing.stop:
                 with contextlib.suppress(TimeoutError):  # a client that reads nothing is not told
                     await asyncio.wait_for(cancel(), FAREWELL_S)
                 done, _ = await asyncio.wait({task}, timeout=FAREWELL_S)
                 if not done:
                     await _dropped(task)
-                    raise End(*self.hearing.stop)
+                    raise _stopped(self.hearing.stop)
                 break
         try:
             return self._result(task, ())
-        except End as end:
-            raise (End(*self.hearing.stop) if self.hearing.stop else end) from None
+        except TurnError as end:
+            raise (_stopped(self.hearing.stop) if self.hearing.stop else end) from None
 
     async def settle(self) -> None:
         """Wait for the end of what is said unasked: Gemini CLI says again what was said before when a session is loaded already."""
@@ -90,14 +99,16 @@ class Bounded:
             return task.result()
         except ConnectionError:
             gone = self.wire.trouble or "the agent ended before it had answered"
-            raise End(Cause.PROTOCOL if self.wire.trouble else Cause.CRASH, gone, gone=not self.wire.trouble) from None
+            raise TurnError(
+                Cause.PROTOCOL if self.wire.trouble else Cause.CRASH, gone, gone=not self.wire.trouble
+            ) from None
         except refused:
             raise
         except RequestError as error:
             raise failure(error) from error
         except ValidationError as error:
             what = f"the agent's answer is none of the protocol: {error.error_count()} of its values are wrong"
-            raise End(Cause.PROTOCOL, what) from error
+            raise TurnError(Cause.PROTOCOL, what) from error
 
 
 async def _dropped(task: asyncio.Future[Any]) -> None:

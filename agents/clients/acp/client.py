@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
-from agents.clients.acp.bounds import Bounded, End, failure
+from agents.clients.acp.bounds import Bounded, TurnError, failure
 from agents.clients.acp.hearing import tokens
 from agents.clients.acp.permissions import Permissions
 from agents.clients.acp.trouble import cause_of
 from agents.clients.acp.wire import Wire
+from agents.endings import DONE, End
+from agents.feedback import GO_ON
+from agents.prices import same_model
+from agents.reports import lacking
 from agents.usage import NOTHING
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from acp.schema import InitializeResponse, LoadSessionResponse, NewSessionResponse
 
     from agents.clients.acp.hearing import Hearing
+    from agents.clients.acp.questions import Where
     from agents.protocol import Gate
     from worktrees.conversation import Conversation
 
@@ -29,13 +34,18 @@ ASKING = ("default", "read-only")
 """Modes in which agents ask for permission, the first that is offered; `yolo`, `auto` and the like do not."""
 # claude-agent-acp would load hooks and permissions of the repository and the home
 META: dict[str, Any] = {"claudeCode": {"options": {"settingSources": []}}}
+REMINDERS = 5
+"""How often an agent whose turn ends at a refusal, as opencode's does, is told to go on."""
+REBUFFED = """Your turn ended because a call was refused: {why}
+
+Do not try that again. Go on with the rest of your task, which is the same, and end with your report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Errand:
     """What the agent is to be told, and where."""
 
-    cwd: str
+    where: Where
     brief: str
     feedback: str = ""
     session: str = ""
@@ -48,8 +58,7 @@ class Errand:
 class Ended:
     """How a turn ended."""
 
-    cause: Cause
-    reason: str = ""
+    end: End
     session: str = ""
     client: str = ""
     gone: bool = False
@@ -72,34 +81,40 @@ class Turn:
         from acp.core import ClientSideConnection
 
         wire = Wire(conversation=self.conversation, hear=self.hearing.update, note=self.hearing.transcript.note)
-        asked: Any = Permissions(gate=self.gate, hearing=self.hearing, cwd=self.errand.cwd)
+        asked: Any = Permissions(gate=self.gate, hearing=self.hearing, where=self.errand.where)
         connection = ClientSideConnection(asked, wire)
         try:
-            cause, reason = await self._talk(connection, wire)
-            return self._ended(cause, reason)
-        except End as end:
-            return self._ended(end.cause, str(end), gone=end.gone)
+            return self._ended(await self._talk(connection, wire))
+        except TurnError as error:
+            return self._ended(error.end, gone=error.gone)
         finally:
             await connection.close()
 
-    def _ended(self, cause: Cause, reason: str, *, gone: bool = False) -> Ended:
-        return Ended(
-            cause=cause, reason=reason, session=self._session if self._loads else "", client=self._client, gone=gone
-        )
+    def _ended(self, end: End, *, gone: bool = False) -> Ended:
+        return Ended(end=end, session=self._session if self._loads else "", client=self._client, gone=gone)
 
-    async def _talk(self, connection: ClientSideConnection, wire: Wire) -> tuple[Cause, str]:
+    async def _talk(self, connection: ClientSideConnection, wire: Wire) -> End:
         bounded = Bounded(wire=wire, hearing=self.hearing, silence_s=self.errand.silence_s)
         greeting = await bounded.step(self._greet(connection))
         words = await self._open(connection, bounded, greeting)
-        self.hearing.transcript.told(words)
+        ended = await self._tell(connection, bounded, words)
+        for _ in range(REMINDERS):
+            if ended.cause is not Cause.EMPTY or not self.hearing.rebuff:
+                break
+            ended = await self._tell(connection, bounded, REBUFFED.format(why=self.hearing.rebuff))
+        return ended
+
+    async def _tell(self, connection: ClientSideConnection, bounded: Bounded, words: str) -> End:
+        """Have the agent take one turn."""
         from acp import text_block
 
+        self.hearing.transcript.told(words)
+        earlier, self.hearing.rebuff = self.hearing.used, ""
         prompt = connection.prompt(session_id=self._session, prompt=[text_block(words)])
         answer = await bounded.turn(prompt, lambda: connection.cancel(session_id=self._session))
-        said = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
-        used = tokens(said)
+        used = tokens(answer.model_dump(mode="json", by_alias=True, exclude_none=True))
         if used.tokens:
-            self.hearing.count(used)
+            self.hearing.count(replace(used, input=earlier.input + used.input, output=earlier.output + used.output))
         return self._verdict(answer.stop_reason)
 
     async def _greet(self, connection: ClientSideConnection) -> InitializeResponse:
@@ -116,7 +131,7 @@ class Turn:
             self._client = f"{info.name} {info.version}"
         if greeting.protocol_version != PROTOCOL:
             spoken = greeting.protocol_version
-            raise End(
+            raise TurnError(
                 Cause.MISSING,
                 f"the agent speaks version {spoken} of the Agent Client Protocol, and this harness speaks {PROTOCOL}: use a "
                 "version of the agent that does",
@@ -131,7 +146,7 @@ class Turn:
         if loaded:
             self._session = self.errand.session
             await self._choose(connection, bounded, loaded)
-            return self.errand.feedback or self.errand.brief
+            return self.errand.feedback or GO_ON
         self.hearing.before = NOTHING  # a new session counts from nought
         opened = await self._new(connection, bounded, greeting)
         self._session = opened.session_id
@@ -142,7 +157,9 @@ class Turn:
         from acp import RequestError
 
         self.hearing.replaying = True
-        load = connection.load_session(cwd=self.errand.cwd, session_id=self.errand.session, mcp_servers=[], **META)
+        load = connection.load_session(
+            cwd=self.errand.where.cwd, session_id=self.errand.session, mcp_servers=[], **META
+        )
         loaded: LoadSessionResponse | None = None
         try:
             loaded = await bounded.step(load, refused=(RequestError,))
@@ -159,7 +176,7 @@ class Turn:
         from acp import RequestError
 
         async def new() -> NewSessionResponse:
-            opened: NewSessionResponse = await connection.new_session(cwd=self.errand.cwd, mcp_servers=[], **META)
+            opened: NewSessionResponse = await connection.new_session(cwd=self.errand.where.cwd, mcp_servers=[], **META)
             return opened
 
         try:
@@ -185,26 +202,29 @@ class Turn:
             choice = connection.set_config_option(config_id="model", session_id=self._session, value=self.errand.model)
             await bounded.step(choice)
 
-    def _verdict(self, stop_reason: str) -> tuple[Cause, str]:
+    def _verdict(self, stop_reason: str) -> End:
         if self.hearing.stop:
             return self.hearing.stop
         answered = self.hearing.used.model
-        if answered and self.errand.model not in {"", answered}:
-            return Cause.MODEL, f"{answered} answered, and {self.errand.model} was asked for"
-        if stop_reason == "end_turn" and self.hearing.report:
-            return Cause.DONE, ""
+        if not same_model(self.errand.model, answered):
+            return End(cause=Cause.MODEL, reason=f"{answered} answered, and {self.errand.model} was asked for")
         refused = f", after {self.hearing.refused} of its calls were refused" if self.hearing.refused else ""
         if stop_reason == "cancelled" and not refused:
-            return Cause.PROTOCOL, "the agent says that its turn was cancelled, and nobody cancelled it"
+            return End(
+                cause=Cause.PROTOCOL, reason="the agent says that its turn was cancelled, and nobody cancelled it"
+            )
+        if stop_reason == "end_turn" and self.hearing.report:
+            lacks = lacking(self.hearing.report, acted=bool(self.hearing.calls))
+            return End(cause=Cause.EMPTY, reason=lacks) if lacks else DONE
         if stop_reason in {"end_turn", "cancelled"}:
-            return Cause.EMPTY, f"the agent ended its turn without a report{refused}"
+            return End(cause=Cause.EMPTY, reason=f"the agent ended its turn without a report{refused}")
         return _STOPPED[stop_reason]
 
 
 _STOPPED = {
-    "max_tokens": (Cause.CONTEXT, "the model reached the length that it may read or write"),
-    "max_turn_requests": (Cause.TURNS, "the agent used up the answers that it allows itself"),
-    "refusal": (Cause.EMPTY, "the model refused to go on"),
+    "max_tokens": End(cause=Cause.CONTEXT, reason="the model reached the length that it may read or write"),
+    "max_turn_requests": End(cause=Cause.TURNS, reason="the agent used up the answers that it allows itself"),
+    "refusal": End(cause=Cause.EMPTY, reason="the model refused to go on"),
 }
 
 

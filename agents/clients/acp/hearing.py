@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agents.causes import Cause
 from agents.clients.acp.questions import joined
+from agents.endings import End
 from agents.protocol import ToolCall
 from agents.usage import NOTHING, Usage
+from agents.values import amount, count, table, tables, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,14 +45,12 @@ class Call:
 
     @property
     def kind(self) -> str:
-        kind = self.said.get("kind")
-        return kind if isinstance(kind, str) and kind else "other"
+        return text(self.said.get("kind")) or "other"
 
     @property
     def given(self) -> dict[str, Any]:
-        raw = self.said.get("rawInput")
         title = {"title": self.said["title"]} if self.said.get("title") else {}
-        return raw if isinstance(raw, dict) and raw else title
+        return table(self.said.get("rawInput")) or title
 
 
 @dataclass(kw_only=True)
@@ -61,16 +60,16 @@ class Speech:
     pieces: list[str] = field(default_factory=list)
     size: int = 0
 
-    def add(self, text: str) -> None:
+    def add(self, piece: str) -> None:
         if self.size < SAID_BYTES:
-            self.pieces.append(text)
-            self.size += len(text)
+            self.pieces.append(piece)
+            self.size += len(piece)
 
     def take(self) -> str:
         """Give all of it, and begin anew."""
-        text = "".join(self.pieces)
+        whole = "".join(self.pieces)
         self.pieces, self.size = [], 0
-        return text
+        return whole
 
 
 @dataclass(kw_only=True)
@@ -89,8 +88,10 @@ class Hearing:
     cost: float | None = None
     """Of the whole session, in dollars, as the client counts it."""
     answers: int = 0
-    stop: tuple[Cause, str] | None = None
+    stop: End | None = None
     """Why it must end now."""
+    rebuff: str = ""
+    """Why the last call of this turn that was refused was."""
     _said: Speech = field(default_factory=Speech)
     _thought: Speech = field(default_factory=Speech)
     _last: str = ""
@@ -101,8 +102,7 @@ class Hearing:
 
     def update(self, said: Mapping[str, Any]) -> None:
         """Take one `session/update` in; whatever it holds, this does not fail."""
-        kind = said.get("sessionUpdate")
-        listener = _LISTENERS.get(kind) if isinstance(kind, str) else None
+        listener = _LISTENERS.get(text(said.get("sessionUpdate")))
         if listener and not self.replaying:
             listener(self, said)
 
@@ -112,7 +112,7 @@ class Hearing:
         size = len(json.dumps(said.get("rawInput")))
         if self._held + size > HELD_BYTES or (identity not in self.calls and len(self.calls) >= CALLS):
             what = f"more than {CALLS} tool calls, or more than {HELD_BYTES >> 20} MiB of arguments at once"
-            self.stop = (Cause.PROTOCOL, f"the agent announced {what}")
+            self.stop = End(cause=Cause.PROTOCOL, reason=f"the agent announced {what}")
             return Call(said=dict(said))
         known = self.calls.setdefault(identity, Call(said={}))
         if not known.ended:
@@ -127,12 +127,14 @@ class Hearing:
         call = self.call(said)
         call.asked = True
         self._keep(call)
+        self._acted()
         return call
 
     def judged(self, call: Call, reason: str) -> None:
         """Take in the answer: empty for a yes."""
         if reason:
             call.refused = self._waiting = True
+            self.rebuff = reason
             self.transcript.result(str(call.said.get("toolCallId", "")), reason, state="refused")
 
     def count(self, used: Usage, cost: float | None = None) -> None:
@@ -144,7 +146,7 @@ class Hearing:
         self.used = replace(used, input=read, output=wrote, usd=spent)
         self.transcript.usage(self.used)
         if why := self.may_go_on(self.used):
-            self.stop = (Cause.BUDGET, why)
+            self.stop = End(cause=Cause.BUDGET, reason=why)
 
     @property
     def report(self) -> str:
@@ -204,18 +206,15 @@ class Hearing:
         self._keep(call)
         self._held -= call.size
         call.ended, call.size, call.said = True, 0, {"kind": call.kind}
-        text = _result(said)
-        self.transcript.result(
-            str(said.get("toolCallId", "")), text, state="done" if status == "completed" else "failed"
-        )
+        state: Literal["done", "failed"] = "done" if status == "completed" else "failed"
+        self.transcript.result(str(said.get("toolCallId", "")), _result(said), state=state)
         self._waiting = True
 
     def usage(self, said: Mapping[str, Any]) -> None:
         """`used` is what its context holds now: the least that was read."""
-        held, cost = said.get("used"), said.get("cost")
-        dollars = cost.get("amount") if isinstance(cost, dict) and cost.get("currency") == "USD" else None
-        size = held if isinstance(held, int) and held > self.used.input else self.used.input
-        self.count(replace(self.used, input=size), _finite(dollars))
+        cost = table(said.get("cost"))
+        dollars = cost.get("amount") if cost.get("currency") == "USD" else None
+        self.count(replace(self.used, input=max(self.used.input, count(said.get("used")))), amount(dollars))
 
     def mode(self, said: Mapping[str, Any]) -> None:
         self.transcript.note(f"the agent changed its mode to {said.get('currentModeId')}")
@@ -226,7 +225,7 @@ class Hearing:
             self._waiting = False
             self.answers += 1
             if self.answers > self.max_turns:
-                self.stop = self.stop or (Cause.TURNS, f"its {self.max_turns} answers are used up")
+                self.stop = self.stop or End(cause=Cause.TURNS, reason=f"its {self.max_turns} answers are used up")
 
     def _acted(self) -> None:
         """What was said before a tool call is no report."""
@@ -251,48 +250,28 @@ _LISTENERS: dict[str, Callable[[Hearing, Mapping[str, Any]], None]] = {
 
 
 def _text_of(content: object) -> str:
-    text = content.get("text") if isinstance(content, dict) else None
-    return text if isinstance(text, str) else ""
+    return text(table(content).get("text"))
 
 
 def _result(said: Mapping[str, Any]) -> str:
-    content = said.get("content")
-    parts = (
-        [_text_of(one.get("content")) for one in content if isinstance(one, dict)] if isinstance(content, list) else []
-    )
+    parts = [_text_of(one.get("content")) for one in tables(said.get("content"))]
     raw = said.get("rawOutput")
-    return "\n".join(part for part in parts if part) or (
-        raw if isinstance(raw, str) else json.dumps(raw) if raw else ""
-    )
+    return "\n".join(part for part in parts if part) or text(raw) or (json.dumps(raw) if raw else "")
 
 
 def tokens(answer: Mapping[str, Any]) -> Usage:
     """Read what a turn used from the answer to its prompt: as the protocol has it, or as Gemini CLI puts it."""
     usage = answer.get("usage")
     if isinstance(usage, dict):
-        cached = _number(usage, "cachedReadTokens")
-        read = _number(usage, "inputTokens") + cached + _number(usage, "cachedWriteTokens")
-        return Usage(input=read, cached=cached, output=_number(usage, "outputTokens") + _number(usage, "thoughtTokens"))
-    quota = _mapping(_mapping(answer, "_meta"), "quota")
-    count = _mapping(quota, "token_count")
-    models = quota.get("model_usage")
-    model = models[-1].get("model") if isinstance(models, list) and models and isinstance(models[-1], dict) else ""
+        cached = count(usage.get("cachedReadTokens"))
+        read = count(usage.get("inputTokens")) + cached + count(usage.get("cachedWriteTokens"))
+        return Usage(
+            input=read, cached=cached, output=count(usage.get("outputTokens")) + count(usage.get("thoughtTokens"))
+        )
+    quota = table(table(answer.get("_meta")).get("quota"))
+    used, models = table(quota.get("token_count")), tables(quota.get("model_usage"))
     return Usage(
-        input=_number(count, "input_tokens"),
-        output=_number(count, "output_tokens"),
-        model=model if isinstance(model, str) else "",
+        input=count(used.get("input_tokens")),
+        output=count(used.get("output_tokens")),
+        model=text(models[-1].get("model")) if models else "",
     )
-
-
-def _finite(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = values.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _number(values: Mapping[str, Any], key: str) -> int:
-    value = values.get(key)
-    return value if isinstance(value, int) and value > 0 else 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from acp.schema import PermissionOption, RequestPermissionResponse
 
     from agents.clients.acp.hearing import Call, Hearing
+    from agents.clients.acp.questions import Where
     from agents.protocol import Gate
 
 
@@ -21,7 +22,7 @@ class Permissions:
 
     gate: Gate
     hearing: Hearing
-    cwd: str
+    where: Where
 
     async def request_permission(
         self,
@@ -39,9 +40,9 @@ class Permissions:
 
     def _refusal(self, call: Call) -> str:
         if self.hearing.stop:
-            return self.hearing.stop[1]
+            return self.hearing.stop.reason
         try:
-            asked = questions(call.said, cwd=self.cwd)
+            asked = questions(call.said, where=self.where)
         except UnclearError as error:
             return str(error)
         for question in asked:

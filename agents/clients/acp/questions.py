@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from agents.values import table, tables, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,16 +25,26 @@ MANY = 500
 _PLACE = re.compile(r"\[(?:in|current working directory) ([^\]]+)\]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """In which folder an agent's tools do what they are called for."""
+
+    cwd: str
+    """Of the session."""
+    argument: str = ""
+    """Name under which its shell takes another one; empty where that is not known."""
+
+
 class UnclearError(Exception):
     """The request does not say what is about to happen."""
 
 
-def questions(call: Mapping[str, Any], *, cwd: str) -> list[dict[str, Any]]:
+def questions(call: Mapping[str, Any], *, where: Where) -> list[dict[str, Any]]:
     """Give all that must be allowed for this call; raise UnclearError for one that names neither a path nor a command.
 
     `call` has the keys of a tool call in the protocol. Whatever it names counts: an argument, a location, a difference.
     """
-    identity, kind = _text(call, "toolCallId"), _text(call, "kind")
+    identity, kind = text(call.get("toolCallId")), text(call.get("kind"))
     given = call.get("rawInput")
     asked = [
         *(("Bash", {"command": command}) for command in _commands(call, given, kind)),
@@ -47,9 +60,10 @@ def questions(call: Mapping[str, Any], *, cwd: str) -> list[dict[str, Any]]:
         raise UnclearError("it names neither a path nor a command, so that nobody can judge it")
     if len(asked) > MANY:
         raise UnclearError(f"it names more than {MANY} paths: make several calls of it")
-    place = _place(call, given) or cwd
+    about = {"hook_event_name": "PreToolUse", "tool_use_id": identity}
     return [
-        {"hook_event_name": "PreToolUse", "tool_name": tool, "tool_input": said, "tool_use_id": identity, "cwd": place}
+        {**about, "tool_name": tool, "tool_input": said, "cwd": place}
+        for place in _places(call, given, where)
         for tool, said in asked
     ]
 
@@ -58,14 +72,14 @@ def joined(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, An
     """Give a call with what is needed of all that was said about it: a path that was named once stays named."""
     said = {key: later[key] for key in _KEPT if later.get(key) not in (None, "", [], {})}
     known = [path for path in _differing(later) if path not in _differing(earlier)]
-    texts = [one for one in _list(later, "content") if isinstance(one.get("content"), dict)]
-    differing = [one for one in _list(earlier, "content") if one.get("type") == "diff"]
+    texts = [one for one in tables(later.get("content")) if isinstance(one.get("content"), dict)]
+    differing = [one for one in tables(earlier.get("content")) if one.get("type") == "diff"]
     differing += [{"type": "diff", "path": path} for path in known]
-    places = [one for one in _list(later, "locations") if one not in _list(earlier, "locations")]
+    places = [one for one in tables(later.get("locations")) if one not in tables(earlier.get("locations"))]
     return {
         **earlier,
         **said,
-        "locations": [*_list(earlier, "locations"), *places][: MANY + 1],
+        "locations": [*tables(earlier.get("locations")), *places][: MANY + 1],
         "content": [*differing[: MANY + 1], *texts[:1]],
     }
 
@@ -76,7 +90,7 @@ def _commands(call: Mapping[str, Any], given: object, kind: str) -> list[str]:
     named = [command for command in found if command]
     if named or kind != "execute":
         return named
-    title = _text(call, "title").strip()
+    title = text(call.get("title")).strip()
     return [title] if title else []
 
 
@@ -85,7 +99,7 @@ def _line(value: object) -> str:
         import shlex
 
         return shlex.join(value)
-    return value if isinstance(value, str) else ""
+    return text(value)
 
 
 def _patches(given: object) -> Iterator[str]:
@@ -94,13 +108,13 @@ def _patches(given: object) -> Iterator[str]:
 
 
 def _differing(call: Mapping[str, Any]) -> list[str]:
-    return _names(one.get("path") for one in _list(call, "content") if one.get("type") == "diff")
+    return _names(one.get("path") for one in tables(call.get("content")) if one.get("type") == "diff")
 
 
 def _paths(call: Mapping[str, Any], given: object, kind: str) -> list[str]:
     if kind == "execute":  # where a command runs is no file that it writes: the gate judges the command
         return []
-    named = [one.get("path") for one in _list(call, "locations")]
+    named = [one.get("path") for one in tables(call.get("locations"))]
     named += [value for key, value in given.items() if _is_path(key)] if isinstance(given, dict) else []
     return [path for path in _names(named) if path not in _differing(call)]
 
@@ -113,18 +127,14 @@ def _is_path(key: object) -> bool:
     return isinstance(key, str) and key.lower() in (*_PATHS, *_ENDS)
 
 
-def _place(call: Mapping[str, Any], given: object) -> str:
-    named = [given.get(key) for key in _FOLDERS] if isinstance(given, dict) else []
-    texts = [_text(one["content"], "text") for one in _list(call, "content") if isinstance(one.get("content"), dict)]
-    named += [found[1] for text in texts if (found := _PLACE.match(text))]
-    return next((place for place in named if isinstance(place, str) and place), "")
-
-
-def _list(call: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    value = call.get(key)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _text(values: Mapping[str, Any], key: str) -> str:
-    value = values.get(key)
-    return value if isinstance(value, str) else ""
+def _places(call: Mapping[str, Any], given: object, where: Where) -> list[str]:
+    """Say in which folders it may happen: a model can name one by an argument that the tool does not go by, so the session's counts, too."""
+    arguments = table(given)
+    if taken := text(arguments.get(where.argument)):
+        return [taken]
+    texts = [
+        text(one["content"].get("text")) for one in tables(call.get("content")) if isinstance(one.get("content"), dict)
+    ]
+    if told := next((found[1] for said in texts if (found := _PLACE.match(said))), ""):
+        return [told]
+    return list(dict.fromkeys([*filter(None, (text(arguments.get(key)) for key in _FOLDERS)), where.cwd]))

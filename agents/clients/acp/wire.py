@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents.values import parsed, table
 from worktrees.conversation import SilenceError
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ class Wire:
         return True
 
     def _update(self, params: object) -> None:
-        update = params.get("update") if isinstance(params, dict) else None
-        if isinstance(update, dict):
+        if update := table(table(params).get("update")):
             self.hear(update)
 
     async def _write(self, message: dict[str, Any]) -> None:
@@ -102,11 +102,8 @@ class Wire:
             return None
         if not line.strip():
             return None
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if isinstance(message, dict) and _well_formed(message):
+        message = parsed(line)
+        if message is not None and _well_formed(message):
             return message
         self._noted(line)
         return None

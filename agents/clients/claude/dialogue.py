@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
 from agents.clients.claude import program, usage, wire
-from agents.clients.claude.ending import End
 from agents.clients.claude.stream import MOST_CALLS
 from agents.clients.claude.wire import BrokenError
+from agents.endings import End, EndedError
 from agents.prices import same_model
 from agents.protocol import Permit
+from agents.values import table
 from worktrees.conversation import SilenceError
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ STOP_S = 6.0
 """Time that a client that is asked to stop has, to say what it used."""
 _UNCLEAR = Permit(allowed=False, reason="the question was not understood: it names no single call of one tool")
 _OVER = Permit(allowed=False, reason="this run is being stopped; make no more calls")
-
-
-class _HaltError(Exception):
-    """We end the client."""
-
-    def __init__(self, end: End) -> None:
-        super().__init__(end.reason)
-        self.end = end
 
 
 @dataclass(kw_only=True)
@@ -59,7 +52,7 @@ class Dialogue:
         try:
             self.talk.send(wire.hello())
             self._listen()
-        except _HaltError as halt:
+        except EndedError as halt:
             self._wind_up()
             return halt.end
         except BrokenError as error:
@@ -110,20 +103,20 @@ class Dialogue:
         elif kind == "assistant" or event.get("subtype") == "init":
             self._check_model()
             if sentence := self.bench.may_go_on(self.stream.live):
-                raise _HaltError(End(cause=Cause.BUDGET, reason=sentence))
+                raise EndedError(Cause.BUDGET, sentence)
 
     def _check_model(self) -> None:
         if not same_model(self.asked_model, self.stream.model):
             reason = f"the model {self.stream.model!r} answers, though {self.asked_model!r} was asked for"
-            raise _HaltError(End(cause=Cause.MODEL, reason=reason))
+            raise EndedError(Cause.MODEL, reason)
 
     def _answered(self, event: Event) -> None:
         """Tell the client its task once it says that the gate is armed."""
-        answer = event.get("response")
-        if not isinstance(answer, dict) or answer.get("request_id") != wire.HELLO or self.version:
+        answer = table(event.get("response"))
+        if answer.get("request_id") != wire.HELLO or self.version:
             return
         facts = answer.get("response") if answer.get("subtype") == "success" else None
-        self.version = self._armed(facts if isinstance(facts, dict) else {})
+        self.version = self._armed(table(facts))
         self.bench.transcript.told(self.task)
         self.talk.send(wire.told(self.task))
 
@@ -132,17 +125,16 @@ class Dialogue:
         try:
             version = program.fit(str(facts.get("claude_code_version", "")))
         except program.UnfitError as error:
-            raise _HaltError(End(cause=Cause.MISSING, reason=str(error))) from error
+            raise EndedError(Cause.MISSING, str(error)) from error
         if facts.get("hooks_applied") is not True or facts.get("current_permission_mode") != MODE:
             raise BrokenError("it does not confirm that every call is put to the gate")
         return version
 
     def _asked(self, event: Event) -> None:
-        request = event.get("request")
-        identity = str(event.get("request_id"))
-        subtype = request.get("subtype") if isinstance(request, dict) else None
+        request, identity = table(event.get("request")), str(event.get("request_id"))
+        subtype = request.get("subtype")
         if subtype == "hook_callback":
-            self.talk.send(wire.verdict(identity, self._permit(wire.question(event["request"]))))
+            self.talk.send(wire.verdict(identity, self._permit(wire.question(request))))
         elif subtype == "can_use_tool":
             self.talk.send(wire.prompt_refused(identity))
         else:
@@ -171,7 +163,7 @@ class Dialogue:
         self.talk.send(wire.interrupt())
         try:
             self._listen()
-        except (SilenceError, BrokenError, _HaltError) as error:
+        except (SilenceError, BrokenError, EndedError) as error:
             self.bench.transcript.note(f"it did not stop in an orderly way: {error or 'no answer in time'}")
 
     def _silent(self) -> End:

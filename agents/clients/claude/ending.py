@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
+from agents.endings import DONE, End, measured
+from agents.reports import lacking
+from agents.trouble import cause_of
+from agents.values import text
 
 if TYPE_CHECKING:
     from agents.clients.claude.stream import Stream
-    from agents.protocol import Ending
     from worktrees.process import Receipt
 
 UNKNOWN_SESSION = "No conversation found"
 SHOWN = 400
 """Characters of the client's own words in a reason."""
-_RECEIPTS: dict[str, Cause] = {
-    "timeout": Cause.TIMEOUT,
-    "disk": Cause.MACHINE,
-    "limits": Cause.MACHINE,
-    "interrupted": Cause.INTERRUPTED,
-    "not-started": Cause.MISSING,
-}
-_ENDINGS: dict[Cause, Ending] = {
-    Cause.DONE: "done",
-    Cause.TIMEOUT: "timeout",
-    Cause.MISSING: "not-started",
-    Cause.INTERRUPTED: "interrupted",
-}
 _SUBTYPES: dict[str, tuple[Cause, str]] = {
     "error_max_turns": (Cause.TURNS, "it used up its answers (`max_turns` of the agent)"),
     "error_max_budget_usd": (Cause.BUDGET, "it used up its money (`max_usd` of the agent)"),
@@ -45,55 +34,15 @@ _TERMINAL: dict[str, Cause] = {
     "rapid_refill_breaker": Cause.CONTEXT,
     "blocking_limit": Cause.CONTEXT,
 }
-_STATUS: dict[int, Cause] = {
-    400: Cause.REFUSED,
-    401: Cause.SIGN_IN,
-    402: Cause.QUOTA,
-    403: Cause.SIGN_IN,
-    404: Cause.REFUSED,
-    413: Cause.CONTEXT,
-    422: Cause.REFUSED,
-    429: Cause.RATE,
-    503: Cause.RATE,
-    529: Cause.RATE,
-}
-# what the client writes in its own words, for every service; the first that fits counts, before the status
-_WORDS: tuple[tuple[Cause, re.Pattern[str]], ...] = (
-    (Cause.CONTEXT, re.compile(r"prompt is too long|context (window|limit)|autocompact is thrashing", re.IGNORECASE)),
-    (
-        Cause.QUOTA,
-        re.compile(
-            r"limit reached\||usage limit reached|hit your [\w -]*limit|credit balance|out of (extra )?usage",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        Cause.SIGN_IN,
-        re.compile(r"invalid api key|run /login|not logged in|failed to authenticate|oauth token", re.IGNORECASE),
-    ),
-    (Cause.REFUSED, re.compile(r"issue with the selected model", re.IGNORECASE)),
-    (Cause.RATE, re.compile(r"overloaded|rate limit", re.IGNORECASE)),
-)
 _UNTIL = re.compile(r"limit reached\|(\d{10})")
 _SIGNALLED = 128
 """A shell's exit codes above this are signals."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class End:
-    cause: Cause
-    reason: str = ""
-    again_at: float | None = None
-
-    @property
-    def ending(self) -> Ending:
-        return _ENDINGS.get(self.cause, "failed")
-
-
 def of(stream: Stream, receipt: Receipt, *, halted: End | None) -> End:
     """Say how a run ended; `halted` is why we ended it ourselves, where we did."""
-    if receipt.ending != "exited" and not (halted and receipt.ending == "interrupted"):
-        return End(cause=_RECEIPTS[receipt.ending], reason=receipt.reason)
+    if (end := measured(receipt)) and not (halted and end.cause is Cause.INTERRUPTED):
+        return end
     if halted:
         return halted
     if stream.result is None:
@@ -112,9 +61,13 @@ def _claimed(stream: Stream, result: dict[str, Any], receipt: Receipt) -> End:
             cause=Cause.PROTOCOL,
             reason=f"Claude Code's result is no error and no success either ({_shown(result.get('subtype'))})",
         )
-    if not (stream.words or stream.made or result.get("structured_output")):
-        return End(cause=Cause.EMPTY, reason="the model answered nothing")
-    return End(cause=Cause.DONE)
+    if not (stream.made or result.get("structured_output")) and (reason := lacking(said_last(stream), acted=False)):
+        return End(cause=Cause.EMPTY, reason=reason)
+    return DONE
+
+
+def said_last(stream: Stream) -> str:
+    return text((stream.result or {}).get("result")) or stream.words
 
 
 def unknown_session(stream: Stream) -> bool:
@@ -139,7 +92,7 @@ def _error(stream: Stream, result: dict[str, Any]) -> End:
     if subtype in _SUBTYPES:
         cause, reason = _SUBTYPES[subtype]
         return End(cause=cause, reason=reason)
-    said = result.get("result") if isinstance(result.get("result"), str) else stream.error
+    said = text(result.get("result")) or stream.error
     if known := _TERMINAL.get(terminal):
         return End(cause=known, reason=f"Claude Code ended with {_shown(said or terminal)}")
     if terminal.startswith("aborted"):
@@ -147,27 +100,18 @@ def _error(stream: Stream, result: dict[str, Any]) -> End:
     if terminal == "api_error" or stream.error:
         return _service(str(said), stream)
     errors = result.get("errors")
-    text = "; ".join(map(str, errors[:3])) if isinstance(errors, list) else said
-    return End(cause=Cause.FAILED, reason=f"Claude Code ended with an error: {_shown(text or subtype)}")
+    told = "; ".join(map(str, errors[:3])) if isinstance(errors, list) else said
+    return End(cause=Cause.FAILED, reason=f"Claude Code ended with an error: {_shown(told or subtype)}")
 
 
 def _service(said: str, stream: Stream) -> End:
     """Say what the trouble with the model's service is."""
-    cause = _of_service(said, stream)
+    cause = Cause.QUOTA if stream.quota_used_up else cause_of(said, stream.error_status) or Cause.NETWORK
     again = None
     if cause is Cause.QUOTA:
         match = _UNTIL.search(said)
         again = float(match[1]) if match else stream.quota_until
     return End(cause=cause, reason=f"Claude Code says: {_shown(said)}", again_at=again)
-
-
-def _of_service(said: str, stream: Stream) -> Cause:
-    if stream.quota_used_up:
-        return Cause.QUOTA
-    for cause, pattern in _WORDS:
-        if pattern.search(said):
-            return cause
-    return _STATUS.get(stream.error_status or 0, Cause.NETWORK)
 
 
 def _exit(receipt: Receipt) -> str:
@@ -180,5 +124,5 @@ def _exit(receipt: Receipt) -> str:
     return f"its exit code is {code}"
 
 
-def _shown(text: Any) -> str:
-    return str(text)[:SHOWN]
+def _shown(said: Any) -> str:
+    return str(said)[:SHOWN]

@@ -9,6 +9,7 @@ from agents.clients.claude import usage
 from agents.clients.claude.wire import BrokenError
 from agents.protocol import ToolCall
 from agents.usage import NOTHING, Usage
+from agents.values import amount, table, tables, text, whole
 
 if TYPE_CHECKING:
     from agents.clients.claude.wire import Event
@@ -75,7 +76,7 @@ class Stream:
         if subtype == "init":
             self._begun(event)
         elif subtype == "api_retry":
-            self.error_status = _status(event.get("error_status"))
+            self.error_status = whole(event.get("error_status"))
             self.transcript.note(
                 f"the model's service refused ({self.error_status or event.get('error')}); the client tries again"
             )
@@ -83,68 +84,70 @@ class Stream:
             self.transcript.note("the client shortened the conversation, to fit into the model")
 
     def _begun(self, event: Event) -> None:
-        session = _text(event, "session_id")
+        session = text(event.get("session_id"))
         if self.session and session != self.session:
             raise BrokenError("it changed its session in the middle of the run")
-        self.session, self.model = session, _text(event, "model") or self.model
+        self.session, self.model = session, text(event.get("model")) or self.model
 
     def _assistant(self, event: Event) -> None:
-        message = _table(event.get("message"))
-        blocks = [block for block in _list(message.get("content")) if isinstance(block, dict)]
+        message = table(event.get("message"))
+        blocks = tables(message.get("content"))
         if message.get("model") == _NO_MODEL or event.get("error"):
-            self.error = " ".join(_text(block, "text") for block in blocks) or _text(event, "error")
-            self.error_status = _status(event.get("api_error_status"))
+            self.error = " ".join(text(block.get("text")) for block in blocks) or text(event.get("error"))
+            self.error_status = whole(event.get("api_error_status"))
             self.transcript.note(f"the client says: {self.error}")
             return
         if not event.get("parent_tool_use_id"):
-            self.model = _text(message, "model") or self.model
+            self.model = text(message.get("model")) or self.model
         for block in blocks:
             self._said(block)
         self._count(message, sum(len(str(block.get(key, ""))) for block in blocks for key in _WRITTEN))
 
     def _said(self, block: Event) -> None:
         kind = block.get("type")
-        if kind == "text" and (text := _text(block, "text")):
-            self.words = text
-            self.transcript.said(text)
-        elif kind == "thinking" and (thought := _text(block, "thinking")):
+        if kind == "text" and (said := text(block.get("text"))):
+            self.words = said
+            self.transcript.said(said)
+        elif kind == "thinking" and (thought := text(block.get("thinking"))):
             self.transcript.thought(thought)
         elif kind == "tool_use":
             self._called(block)
 
     def _called(self, block: Event) -> None:
-        identity, tool = _text(block, "id"), _text(block, "name")
+        identity, tool = text(block.get("id")), text(block.get("name"))
         if not identity or self._open.get(identity, tool) != tool or identity in self.made:
             raise BrokenError(f"it shows two calls under the id {identity[:80]!r}")
         if len(self._open) + len(self.made) >= MOST_CALLS:
             raise BrokenError(f"it shows more than {MOST_CALLS} tool calls")
         self._open[identity] = tool
-        self.transcript.call(identity, tool, _table(block.get("input")))
+        self.transcript.call(identity, tool, table(block.get("input")))
 
     def _count(self, message: Event, characters: int) -> None:
         """Count an answer once, though each of its parts is an event of its own."""
         identity, before, written = self._message
-        if (current := _text(message, "id")) != identity:
+        if (current := text(message.get("id"))) != identity:
             before, written = self.live, 0
         written += characters
         self._message = (current, before, written)
         self.live = before + usage.of_message(message.get("usage"), written=written)
 
     def _results(self, event: Event) -> None:
-        metas = [meta for meta in _list(event.get("tool_result_meta")) if isinstance(meta, dict)]
-        decisions = {_text(meta, "id"): _text(_table(meta.get("permission_decision")), "decision") for meta in metas}
-        for block in _list(_table(event.get("message")).get("content")):
-            if isinstance(block, dict) and block.get("type") == "tool_result":
-                self._result(block, decisions.get(_text(block, "tool_use_id")))
+        metas = tables(event.get("tool_result_meta"))
+        decisions = {
+            text(meta.get("id")): text(table(meta.get("permission_decision")).get("decision")) for meta in metas
+        }
+        for block in tables(table(event.get("message")).get("content")):
+            if block.get("type") == "tool_result":
+                self._result(block, decisions.get(text(block.get("tool_use_id"))))
 
     def _result(self, block: Event, decision: str | None) -> None:
-        identity, text = _text(block, "tool_use_id"), _plain(block.get("content"))
+        identity, said = text(block.get("tool_use_id")), _plain(block.get("content"))
         failed = bool(block.get("is_error"))
         if identity not in self._open:
             raise BrokenError(f"it shows the result of a call that it did not show ({identity[:80]!r})")
         state: Literal["done", "failed", "refused"] = "failed" if failed else "done"
-        self.transcript.result(identity, text, state="refused" if identity in self.denied else state)
-        if failed and decision is None and identity not in self.asked and text.startswith(_NOT_MADE):
+        self.transcript.result(identity, said, state="refused" if identity in self.denied else state)
+        if failed and decision is None and identity not in self.asked and said.startswith(_NOT_MADE):
             del self._open[identity]
         elif failed and decision != "accept":
             self._close(identity, refused=True if decision == "reject" else None)
@@ -157,17 +160,17 @@ class Stream:
     def _ended(self, event: Event) -> None:
         if self.result is not None:
             raise BrokenError("it gave two results")
-        if self.session and _text(event, "session_id") != self.session:
+        if self.session and text(event.get("session_id")) != self.session:
             raise BrokenError("its result is of another session")
         self.result = event
-        self.error_status = _status(event.get("api_error_status")) or self.error_status
-        self.error_status = _status(event.get("api_error_status")) or self.error_status
+        self.error_status = whole(event.get("api_error_status")) or self.error_status
 
     def _allowance(self, event: Event) -> None:
         """Keep until when the account's allowance is used up."""
-        given = _table(event.get("rate_limit_info"))
+        given = table(event.get("rate_limit_info"))
         self.quota_used_up = given.get("status") == "rejected"
-        self.quota_until = _moment(given.get("resetsAt")) if self.quota_used_up else None
+        until = amount(given.get("resetsAt")) if self.quota_used_up else None
+        self.quota_until = until if until is not None and until < FAR else None
 
 
 _WRITTEN = ("text", "thinking", "input")
@@ -177,27 +180,4 @@ def _plain(content: Any) -> str:
     """Give a tool's result as text; of pictures and the like only their kind."""
     if isinstance(content, str):
         return content
-    parts = [part for part in _list(content) if isinstance(part, dict)]
-    return "\n".join(_text(part, "text") or f"[{_text(part, 'type')}]" for part in parts)
-
-
-def _status(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _moment(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known and 0 <= value < FAR else None
-
-
-def _text(given: Event, key: str) -> str:
-    value = given.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _table(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return "\n".join(text(part.get("text")) or f"[{text(part.get('type'))}]" for part in tables(content))

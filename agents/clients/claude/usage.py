@@ -6,21 +6,21 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from agents.usage import NOTHING, Usage
+from agents.values import amount, count, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST = 10**12
 CHARACTERS = 4
 """Of a token, roughly: the client says what an answer read when it begins, and what it wrote only in the end."""
 
 
 def of_message(usage: Any, *, written: int) -> Usage:
     """Count one answer of the model, from what is known when it begins and the characters that it wrote since."""
-    given = _table(usage)
-    cached = _count(given.get("cache_read_input_tokens"))
-    fresh = _count(given.get("input_tokens")) + _count(given.get("cache_creation_input_tokens"))
-    output = max(_count(given.get("output_tokens")), math.ceil(written / CHARACTERS))
+    given = table(usage)
+    cached = count(given.get("cache_read_input_tokens"))
+    fresh = count(given.get("input_tokens")) + count(given.get("cache_creation_input_tokens"))
+    output = max(count(given.get("output_tokens")), math.ceil(written / CHARACTERS))
     return Usage(input=fresh + cached, cached=cached, output=output)
 
 
@@ -37,7 +37,7 @@ def of_session(result: Mapping[str, Any]) -> Usage:
         input=total.input,
         cached=total.cached,
         output=total.output,
-        usd=_money(result.get("total_cost_usd")) or total.usd,
+        usd=amount(result.get("total_cost_usd")) or total.usd,
     )
 
 
@@ -45,25 +45,15 @@ def _of_models(models: Any) -> Usage | None:
     """Add up what each model was used for; None where the client does not say."""
     if not isinstance(models, dict):
         return None
-    return sum((_of_model(_table(each)) for each in models.values()), Usage(usd=0.0))
+    return sum((_of_model(table(each)) for each in models.values()), Usage(usd=0.0))
 
 
 def _of_model(given: Mapping[str, Any]) -> Usage:
-    cached = _count(given.get("cacheReadInputTokens"))
-    fresh = _count(given.get("inputTokens")) + _count(given.get("cacheCreationInputTokens"))
+    cached = count(given.get("cacheReadInputTokens"))
+    fresh = count(given.get("inputTokens")) + count(given.get("cacheCreationInputTokens"))
     return Usage(
-        input=fresh + cached, cached=cached, output=_count(given.get("outputTokens")), usd=_money(given.get("costUSD"))
+        input=fresh + cached,
+        cached=cached,
+        output=count(given.get("outputTokens")),
+        usd=amount(given.get("costUSD")) or 0.0,
     )
-
-
-def _table(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else 0
-
-
-def _money(value: Any) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known and 0 <= value <= MOST else 0.0

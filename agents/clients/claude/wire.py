@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from agents.values import Object, parsed, shown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,7 +23,33 @@ LONGEST_EVENT = 8 << 20
 """Bytes of a line that is still read: in memory a list of empty lists takes twenty times as much."""
 _RESULT_OF_A_TOOL = b'{"type":"user"'
 
-Event = dict[str, Any]
+_GREP = (
+    "pattern",
+    "path",
+    "glob",
+    "type",
+    "output_mode",
+    "-A",
+    "-B",
+    "-C",
+    "-i",
+    "-n",
+    "context",
+    "head_limit",
+    "multiline",
+)
+_TAKES: dict[str, tuple[str, ...]] = {
+    "Bash": ("command", "description", "timeout", "run_in_background"),
+    "Edit": ("file_path", "old_string", "new_string", "replace_all"),
+    "Glob": ("pattern", "path"),
+    "Grep": _GREP,
+    "NotebookEdit": ("notebook_path", "new_source", "cell_id", "cell_type", "edit_mode"),
+    "Read": ("file_path", "offset", "limit", "pages"),
+    "Write": ("file_path", "content"),
+}
+"""The arguments that a tool goes by. A model may write others beside them: the gate must not go by what the tool does not."""
+
+Event = Object
 
 
 class BrokenError(Exception):
@@ -36,12 +64,9 @@ def event(line: bytes, *, cut: bool) -> Event | None:
         raise BrokenError(f"an event is longer than {LONGEST_EVENT >> 20} MiB")
     if not line.strip():
         return None
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BrokenError(f"a line is no JSON: {_shown(line)}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("type"), str):
-        raise BrokenError(f"a line is no event with a `type`: {_shown(line)}")
+    found = parsed(line)
+    if found is None or not isinstance(found.get("type"), str):
+        raise BrokenError(f"a line is no JSON object with a `type`: {shown(line)}")
     return found
 
 
@@ -88,8 +113,11 @@ def question(asked: Mapping[str, Any]) -> dict[str, Any] | None:
     whole = all(isinstance(value, str) and value for value in named) and isinstance(given.get("tool_input"), dict)
     if not whole or given.get("hook_event_name") != "PreToolUse" or asked.get("tool_use_id", named[1]) != named[1]:
         return None
-    keys = ("hook_event_name", "tool_name", "tool_input", "tool_use_id", "cwd")
-    return {key: given[key] for key in keys if key in given}
+    keys = ("hook_event_name", "tool_name", "tool_use_id", "cwd")
+    tool, arguments = given["tool_name"], given["tool_input"]
+    names = _TAKES.get(tool, tuple(arguments))
+    taken = {key: value for key, value in arguments.items() if key in names}
+    return {**{key: given[key] for key in keys if key in given}, "tool_input": taken}
 
 
 def _request(identity: str, request: dict[str, Any]) -> bytes:
@@ -102,7 +130,3 @@ def _answer(response: dict[str, Any]) -> bytes:
 
 def _line(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode() + b"\n"
-
-
-def _shown(line: bytes) -> str:
-    return repr(line[:80].decode(errors="replace"))

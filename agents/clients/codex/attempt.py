@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
-from agents.clients.codex.errors import LONGEST, AnswerError, CodexError, by_words
+from agents.clients.codex.errors import LONGEST, AnswerError, by_words
 from agents.clients.codex.exec import Exec, reconcile, record_of
 from agents.clients.codex.server import Server, prove_closed, prove_hook
 from agents.clients.codex.turn import Heard, Turn
-from agents.protocol import Ending, Outcome
+from agents.endings import DONE, End, EndedError, measured, outcome
+from agents.feedback import GO_ON
+from agents.prices import same_model
+from agents.reports import lacking
 from agents.usage import NOTHING
+from agents.values import table, text
 from worktrees.conversation import converse
 
 if TYPE_CHECKING:
@@ -21,13 +25,12 @@ if TYPE_CHECKING:
 
     from agents.clients.codex.config import Client
     from agents.clients.codex.server import Message
-    from agents.protocol import Bench
+    from agents.protocol import Bench, Outcome
     from agents.usage import Usage
     from tickets.agents import Agent
     from worktrees.conversation import Conversation
     from worktrees.process import Receipt
 
-GO_ON = "Go on where you stopped: carry out what is left of the ticket, then report."
 ELSE = 'take another version of it, or form = "plain"'
 _POLICY: dict[str, Any] = {
     "approvalPolicy": "untrusted",
@@ -36,13 +39,6 @@ _POLICY: dict[str, Any] = {
 }
 _PROOF = ("untrusted", "user", "dangerFullAccess")
 """What the client says of a thread that asks about everything, and asks us."""
-_ENDINGS: dict[str, tuple[Ending, Cause]] = {
-    "timeout": ("timeout", Cause.TIMEOUT),
-    "disk": ("disk", Cause.MACHINE),
-    "limits": ("limits", Cause.MACHINE),
-    "interrupted": ("interrupted", Cause.INTERRUPTED),
-    "not-started": ("not-started", Cause.MISSING),
-}
 PATIENCE_S, HURRIED_S = 5.0, 1.0
 
 
@@ -69,39 +65,32 @@ class Attempt:
     version: str = ""
     resumed: bool = False
 
-    def outcome(self) -> Outcome:
+    def carried_out(self) -> Outcome:
         stamp = self.client.stamp()
         receipt, trouble = self._plain() if self.order.plain else self._held(("app-server",), self._serve)
         changed = self.client.stamp() != stamp
-        ending, error = self._judged(receipt, trouble, changed=changed)
         counted = self.heard.counted if self.heard.counted.tokens else self._before
-        return Outcome(
-            ending=ending,
-            cause=error.cause,
-            reason=error.reason,
-            again_at=error.again_at,
-            report=self.heard.report or None,
-            transcript=receipt.log,
-            used=counted.since(self._before),
+        end = self._judged(receipt, trouble, changed=changed)
+        made = outcome(end, receipt, report=self.heard.report or None, used=counted.since(self._before))
+        return replace(
+            made,
             counted=counted,
             session=self.heard.session,
             client=f"codex {self.version}".strip(),
             calls=tuple(self.heard.calls.values()),
-            sandbox=receipt.confinement,
-            survivors=receipt.survivors,
         )
 
     @property
     def _before(self) -> Usage:
         return self.order.before if self.resumed else NOTHING
 
-    def _held(self, words: tuple[str, ...], body: Callable[[Conversation], None]) -> tuple[Receipt, CodexError | None]:
+    def _held(self, words: tuple[str, ...], body: Callable[[Conversation], None]) -> tuple[Receipt, EndedError | None]:
         """Start the client, talk with it, and see it end."""
         trouble, bench = None, self.order.bench
         with converse(self.client.launch(*words), log=bench.log, bounds=bench.bounds) as talk:
             try:
                 body(talk)
-            except CodexError as error:
+            except EndedError as error:
                 trouble = error
             receipt = talk.end(HURRIED_S if trouble else PATIENCE_S)
         return receipt, trouble
@@ -127,7 +116,7 @@ class Attempt:
         return (self.order.feedback or GO_ON) if self.resumed else self.order.brief
 
     def _thread(self, server: Server) -> Message:
-        """Begin a thread, or take one up again; raise CodexError unless it will ask about everything."""
+        """Begin a thread, or take one up again; raise EndedError unless it will ask about everything."""
         known, how = self.order.session, {"cwd": str(self.order.bench.tree), **_POLICY}
         if record_of(self.client.home, known):
             try:
@@ -139,21 +128,20 @@ class Attempt:
         return self._proven(server.call("thread/start", how))
 
     def _proven(self, begun: Message) -> Message:
-        sandbox, thread = begun.get("sandbox"), begun.get("thread")
-        kind = sandbox.get("type") if isinstance(sandbox, dict) else None
+        kind, thread = table(begun.get("sandbox")).get("type"), table(begun.get("thread"))
         if (begun.get("approvalPolicy"), begun.get("approvalsReviewer"), kind) != _PROOF:
-            raise CodexError(
+            raise EndedError(
                 Cause.MISSING, f"Codex {self.version} does not begin as one that asks before each call: {ELSE}"
             )
-        if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
-            raise CodexError(Cause.PROTOCOL, "Codex began a thread without a name")
-        if self.settings.model not in {"", begun.get("model")}:
-            raise CodexError(
+        if not isinstance(thread.get("id"), str):
+            raise EndedError(Cause.PROTOCOL, "Codex began a thread without a name")
+        if not same_model(self.settings.model, text(begun.get("model"))):
+            raise EndedError(
                 Cause.MODEL, f"Codex takes {begun.get('model')!r}, not {self.settings.model!r} as configured"
             )
         return begun
 
-    def _plain(self) -> tuple[Receipt, CodexError | None]:
+    def _plain(self) -> tuple[Receipt, EndedError | None]:
         receipt, trouble = self._held(("app-server",), self._prove)
         if trouble or receipt.ending != "exited" or receipt.exit:
             return receipt, trouble
@@ -184,45 +172,35 @@ class Attempt:
         if why := self.order.bench.may_go_on(self.heard.counted.since(self._before)):
             self.order.bench.transcript.note(f"it had ended before it could be stopped: {why}")
 
-    def _reconciled(self, since: int) -> CodexError | None:
+    def _reconciled(self, since: int) -> EndedError | None:
         try:
             reconcile(self.heard, record_of(self.client.home, self.heard.session), since=since)
-        except CodexError as error:
+        except EndedError as error:
             return error
         return None
 
-    def _judged(self, receipt: Receipt, trouble: CodexError | None, *, changed: bool) -> tuple[Ending, CodexError]:
+    def _judged(self, receipt: Receipt, trouble: EndedError | None, *, changed: bool) -> End:
         """Say how it ended: done only where everything agrees on that."""
-        if receipt.ending in _ENDINGS:
-            ending, cause = _ENDINGS[receipt.ending]
-            return ending, CodexError(cause, receipt.reason)
+        if end := measured(receipt):
+            return end
         if trouble is None and receipt.exit:
-            trouble = CodexError(Cause.CRASH, "Codex did not end well")
+            trouble = EndedError(Cause.CRASH, "Codex did not end well")
         if changed and (trouble is None or trouble.cause in {Cause.CRASH, Cause.PROTOCOL}):
-            return "failed", CodexError(Cause.CHANGED, f"{self.client.program} was replaced while it ran")
+            return End(cause=Cause.CHANGED, reason=f"{self.client.program} was replaced while it ran")
         if trouble:
-            return "failed", _explained(trouble, receipt)
-        if reason := _nothing(self.heard):
-            return "failed", CodexError(Cause.EMPTY, reason)
-        return "done", CodexError(Cause.DONE, "")
+            return _explained(trouble, receipt)
+        if reason := lacking(self.heard.report, acted=bool(self.heard.calls)):
+            return End(cause=Cause.EMPTY, reason=reason)
+        return DONE
 
 
-def _explained(trouble: CodexError, receipt: Receipt) -> CodexError:
+def _explained(trouble: EndedError, receipt: Receipt) -> End:
     """Say of a crash what the client printed last: it may name the cause."""
     if trouble.cause is not Cause.CRASH:
-        return trouble
+        return trouble.end
     with Path(receipt.log).open("rb") as stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - 8 * LONGEST))
         lines = stream.read().decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
     reason = f"{trouble.reason} (exit code {receipt.exit}): {last[:LONGEST]}"
-    return CodexError(by_words(last) or Cause.CRASH, reason)
-
-
-def _nothing(heard: Heard) -> str:
-    """Say why what it said last is no report; "" where it may be one."""
-    if not heard.report:
-        return "the model ended without a word"
-    if not heard.calls and "##" not in heard.report and heard.report.endswith("?"):
-        return "the model did nothing but ask a question; nobody is there to answer it"
-    return ""
+    return End(cause=by_words(last) or Cause.CRASH, reason=reason)

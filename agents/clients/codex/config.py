@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
-from agents.clients.codex.errors import CodexError
+from agents.endings import EndedError
+from agents.programs import dotted, found, mark
 from worktrees.process import Launch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agents.programs import Mark, Version
     from agents.protocol import Bench
     from tickets.agents import Agent
 
@@ -27,7 +29,6 @@ LONGEST_IDLE_S = 300.0
 HOOK_S, HOOK_ANSWER_S = 60, 15
 """The client lets a call through when a hook takes too long: ours gives up, and refuses, long before that."""
 _KEPT = re.compile(r"sessions|archived_sessions|session_index\.jsonl|installation_id|[a-z_0-9]+\.sqlite(-shm|-wal)?")
-_VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)\b")
 _OFF = (
     "apps",
     "browser_use",
@@ -72,27 +73,23 @@ class Client:
             confinement=replace(confinement, read=readable),
         )
 
-    def stamp(self) -> tuple[int, ...]:
-        """Name the very program that lies there now."""
-        found = self.program.stat()
-        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    def stamp(self) -> Mark:
+        return mark((str(self.program), *self.arguments))
 
 
 def find(settings: Agent, root: Path) -> Path | None:
     """Find the client; where npm left its small starter only, the binary that belongs to it."""
-    named = settings.command[0] if settings.command else "codex"
-    inside = root / named
-    found = str(inside) if "/" in named and inside.exists() else shutil.which(named)
-    if found is None:
+    place = found(settings.command or ("codex",), root)
+    if place is None:
         return None
-    path = Path(found)
+    path = Path(place)
     return _binary(path.resolve()) if path.resolve().suffix == ".js" else path
 
 
 def _binary(starter: Path) -> Path:
     folders = [parent / "node_modules" for parent in starter.parents] + list(starter.parents)
-    found = (hit for one in folders for hit in sorted(one.glob("@openai/codex-*/vendor/*/bin/codex")))
-    return next(found, starter)
+    hits = (hit for one in folders for hit in sorted(one.glob("@openai/codex-*/vendor/*/bin/codex")))
+    return next(hits, starter)
 
 
 def _parts(program: Path) -> tuple[Path, ...]:
@@ -101,17 +98,11 @@ def _parts(program: Path) -> tuple[Path, ...]:
     return (real.parent.parent,) if "vendor" in real.parts else (real,)
 
 
-def version_of(text: str) -> tuple[int, ...] | None:
-    found = _VERSION.search(text)
-    return tuple(map(int, found.groups())) if found else None
-
-
-def too_old(version: tuple[int, ...]) -> str:
+def too_old(version: Version) -> str:
     """Give a sentence where this version is older than what the driver knows; "" where it is not."""
     if version >= OLDEST:
         return ""
-    have, want = (".".join(map(str, one)) for one in (version, OLDEST))
-    return f"Codex {have} is too old: version {want} or newer is needed (npm install -g @openai/codex)"
+    return f"Codex {dotted(version)} is too old: version {dotted(OLDEST)} or newer is needed (npm install -g @openai/codex)"
 
 
 def furnish(bench: Bench, settings: Agent, program: Path, *, plain: bool, account: bool) -> Client:
@@ -120,7 +111,7 @@ def furnish(bench: Bench, settings: Agent, program: Path, *, plain: bool, accoun
     _tidy(home)
     temporary = Path(bench.variables.get("TMPDIR", "/tmp"))  # noqa: S108 - where the client looks without it
     if home.is_relative_to(temporary):
-        raise CodexError(
+        raise EndedError(
             Cause.MISSING,
             f"the client's home {home} lies below TMPDIR ({temporary}), where Codex installs no helpers and fails in "
             "silence: set `worktrees` in [state] to a folder outside of it",

@@ -7,21 +7,16 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+from agents import trouble
 from agents.causes import Cause
+from agents.endings import EndedError
+from agents.values import table, whole
 
 LONGEST = 500
 """Characters of a client's message that are passed on."""
 
 
-class CodexError(Exception):
-    """The run cannot go on, and this is why."""
-
-    def __init__(self, cause: Cause, reason: str, *, again_at: float | None = None) -> None:
-        super().__init__(reason)
-        self.cause, self.reason, self.again_at = cause, reason, again_at
-
-
-class AnswerError(CodexError):
+class AnswerError(EndedError):
     """A request of ours was answered with an error."""
 
 
@@ -42,63 +37,40 @@ _CODES: dict[str, Cause] = {
     "sandboxError": Cause.MACHINE,
     "tooManyDenials": Cause.FAILED,
 }
-_STATUS: dict[int, Cause] = {
-    400: Cause.REFUSED,
-    401: Cause.SIGN_IN,
-    403: Cause.SIGN_IN,
-    404: Cause.REFUSED,
-    422: Cause.REFUSED,
-    429: Cause.RATE,
-}
-# the plain form has no codes; the first that fits counts. Its sentences are those of version 0.169
-_SENTENCES: tuple[tuple[re.Pattern[str], Cause], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), cause)
-    for pattern, cause in (
-        (r"context window|context_length_exceeded|maximum context length", Cause.CONTEXT),
-        (r"usage limit|quota exceeded|insufficient_quota|exceeded your current quota", Cause.QUOTA),
-        (r"rate limit|too many requests|overloaded|selected model is at capacity", Cause.RATE),
-        (r"missing environment variable|not logged in|incorrect api key|invalid_api_key", Cause.SIGN_IN),
-        (r"model.{0,200}(does not exist|not found|not supported)|model_not_found", Cause.REFUSED),
-        (r"codex-linux-sandbox|bwrap: ", Cause.MACHINE),
-        (r"is no longer supported; remove|error loading config|failed to load config", Cause.MISSING),
-        (r"stream disconnected|connection failed|error sending request|high demand|timed? ?out", Cause.NETWORK),
-    )
+_OWN = trouble.patterns(
+    (r"codex-linux-sandbox|bwrap: ", Cause.MACHINE),
+    (r"is no longer supported; remove|error loading config|failed to load config", Cause.MISSING),
 )
+# the plain form has no codes; its sentences are those of version 0.169
 _HTTP = re.compile(r"(?:unexpected|last) status:? (\d{3})")
 _SECONDS = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s|sec|seconds|m|min|minutes|h|hours)\b", re.IGNORECASE)
 _CLOCK = re.compile(r"try again at (?:([A-Z][a-z]{2}) (\d{1,2})(?:st|nd|rd|th)?, (\d{4}) )?(\d{1,2}:\d{2} ?[AP]M)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def error_of(error: Any, *, default: Cause = Cause.FAILED) -> CodexError:
+def error_of(error: Any, *, default: Cause = Cause.FAILED) -> EndedError:
     """Read the error of a turn: `message`, and in the strict form `codexErrorInfo`."""
-    given = error if isinstance(error, dict) else {}
+    given = table(error)
     message = str(given.get("message") or "Codex named no reason")
-    cause = _by_code(given.get("codexErrorInfo")) or by_words(message) or default
+    cause = _by_code(given.get("codexErrorInfo"), message) or by_words(message) or default
     waits = cause in {Cause.QUOTA, Cause.RATE}
-    return CodexError(cause, f"Codex: {message[:LONGEST]}", again_at=again_at(message) if waits else None)
+    return EndedError(cause, f"Codex: {message[:LONGEST]}", again_at=again_at(message) if waits else None)
 
 
-def _by_code(info: Any) -> Cause | None:
+def _by_code(info: Any, message: str) -> Cause | None:
     if isinstance(info, str):
         return _CODES.get(info)
     details = next(iter(info.values()), None) if isinstance(info, dict) else None
     if not isinstance(details, dict):
         return None
-    status = details.get("httpStatusCode")
-    return _by_status(status) if isinstance(status, int) else Cause.NETWORK
-
-
-def _by_status(status: int) -> Cause:
-    return _STATUS.get(status) or (Cause.RATE if status == 503 else Cause.NETWORK)  # noqa: PLR2004 - "Service Unavailable"
+    status = whole(details.get("httpStatusCode"))
+    return Cause.NETWORK if status is None else trouble.cause_of(message, status)
 
 
 def by_words(message: str) -> Cause | None:
     """Give the cause that a sentence of the client stands for; None where it is not known."""
-    text = message[: 8 * LONGEST]
-    if found := _HTTP.search(text):
-        return _by_status(int(found[1]))
-    return next((cause for pattern, cause in _SENTENCES if pattern.search(text)), None)
+    found = _HTTP.search(message[: trouble.LONGEST])
+    return trouble.cause_of(message, int(found[1]) if found else None, own=_OWN)
 
 
 def again_at(message: str, *, now: float | None = None) -> float | None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
-from agents.clients.codex.errors import CodexError, error_of
+from agents.clients.codex.errors import error_of
 from agents.clients.codex.server import message_of
 from agents.clients.codex.turn import usage_of
+from agents.endings import EndedError
 from agents.protocol import ToolCall
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class Exec:
     patience_s: float
     model: str = ""
     _completed: bool = False
-    _error: CodexError | None = None
+    _error: EndedError | None = None
 
     def run(self, text: str) -> None:
-        """Say `text` and listen until the stream ends; raise CodexError where it did not end well."""
+        """Say `text` and listen until the stream ends; raise EndedError where it did not end well."""
         self.bench.transcript.told(text)
         self.talk.send(text.encode(errors="backslashreplace"))
         self.talk.close_input()
@@ -48,7 +49,7 @@ class Exec:
         if self._error:
             raise self._error
         if not self._completed:
-            raise CodexError(Cause.CRASH, "Codex ended before it was done")
+            raise EndedError(Cause.CRASH, "Codex ended before it was done")
 
     def _hear(self, event: Message) -> None:
         kind, item = event.get("type"), event.get("item")

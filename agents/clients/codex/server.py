@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.causes import Cause
-from agents.clients.codex.config import OLDEST, hook_command, too_old, version_of
-from agents.clients.codex.errors import AnswerError, CodexError, error_of
+from agents.clients.codex.config import OLDEST, hook_command, too_old
+from agents.clients.codex.errors import AnswerError, error_of
+from agents.endings import EndedError
+from agents.programs import dotted, number
+from agents.values import Object, parsed, shown, tables
 from worktrees.conversation import SilenceError
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from worktrees.conversation import Conversation
 
-Message = dict[str, Any]
+Message = Object
 NOT_SUPPORTED = -32601
 MOST_FEATURES = 1000
 SHUT = frozenset({"unified_exec_tty", "view_image"})
@@ -28,22 +31,17 @@ STARTS_WITHIN_S = 60.0
 
 
 def message_of(talk: Conversation, patience_s: float) -> Message | None:
-    """Read the next object of a client's stream; None at its end; raise CodexError where it is none."""
+    """Read the next object of a client's stream; None at its end; raise EndedError where it is none."""
     try:
         line = talk.line(patience_s)
     except SilenceError as silence:
-        raise CodexError(Cause.SILENT, f"Codex said nothing for {patience_s:g} seconds and was ended") from silence
+        raise EndedError(Cause.SILENT, f"Codex said nothing for {patience_s:g} seconds and was ended") from silence
     if line is None:
         return None
     if talk.cut:
-        raise CodexError(Cause.PROTOCOL, f"Codex sent a line of more than {len(line) >> 20} MiB: no event is so long")
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        shown = line[:80].decode(errors="replace")
-        raise CodexError(Cause.PROTOCOL, f"Codex sent a line that is no JSON: {shown!r}") from error
-    if not isinstance(message, dict):
-        raise CodexError(Cause.PROTOCOL, f"Codex sent a line that is no JSON object: {str(message)[:80]!r}")
+        raise EndedError(Cause.PROTOCOL, f"Codex sent a line of more than {len(line) >> 20} MiB: no event is so long")
+    if (message := parsed(line)) is None:
+        raise EndedError(Cause.PROTOCOL, f"Codex sent a line that is no JSON object: {shown(line)}")
     return message
 
 
@@ -57,15 +55,15 @@ class Server:
     _last: int = 0
 
     def begin(self) -> None:
-        """Shake hands; raise CodexError where the client is too old for this driver."""
+        """Shake hands; raise EndedError where the client is too old for this driver."""
         client = {"name": "signalbox", "title": "Signalbox", "version": "1"}
         agent = str(self.call("initialize", {"clientInfo": client}).get("userAgent"))
-        found = version_of(agent.partition("/")[2].partition(" ")[0])
+        found = number(agent.partition("/")[2].partition(" ")[0])
         if found is None:
-            raise CodexError(Cause.PROTOCOL, f"Codex named no version when it began: {agent[:80]!r}")
+            raise EndedError(Cause.PROTOCOL, f"Codex named no version when it began: {agent[:80]!r}")
         if trouble := too_old(found):
-            raise CodexError(Cause.MISSING, trouble)
-        self.version = ".".join(map(str, found))
+            raise EndedError(Cause.MISSING, trouble)
+        self.version = dotted(found)
         self._send({"method": "initialized"})
 
     def ask(self, method: str, params: Message) -> int:
@@ -89,40 +87,39 @@ class Server:
                     self.refuse(message["id"], "nothing is granted before the turn has begun")
             elif message.get("id") == identity:
                 return answered(message)
-        raise CodexError(Cause.SILENT, f"Codex gave no answer to {method}")
+        raise EndedError(Cause.SILENT, f"Codex gave no answer to {method}")
 
     def messages(self, limit: float | None = None) -> Iterator[Message]:
-        """Yield what comes, until the moment `limit`; raise CodexError at the end of the stream."""
+        """Yield what comes, until the moment `limit`; raise EndedError at the end of the stream."""
         while limit is None or time.monotonic() < limit:
             left = self.patience_s if limit is None else max(0.01, limit - time.monotonic())
             message = message_of(self.talk, min(left, self.patience_s))
             if message is None:
-                raise CodexError(Cause.CRASH, "Codex ended before it was done")
+                raise EndedError(Cause.CRASH, "Codex ended before it was done")
             yield message
 
     def _send(self, message: Message) -> None:
         if not self.talk.send(json.dumps(message).encode() + b"\n"):
-            raise CodexError(Cause.CRASH, "Codex stopped reading before it was done")
+            raise EndedError(Cause.CRASH, "Codex stopped reading before it was done")
 
 
 def answered(message: Message) -> Message:
-    """Give the result of an answer; raise CodexError where it is an error."""
+    """Give the result of an answer; raise EndedError where it is an error."""
     if "error" in message:
         error = error_of(message["error"], default=Cause.PROTOCOL)
         raise AnswerError(error.cause, error.reason, again_at=error.again_at)
     result = message.get("result")
     if not isinstance(result, dict):
-        raise CodexError(Cause.PROTOCOL, "Codex answered with neither a result nor an error")
+        raise EndedError(Cause.PROTOCOL, "Codex answered with neither a result nor an error")
     return result
 
 
 def prove_closed(server: Server) -> None:
-    """Raise CodexError unless the client says that the ways around the gate are shut: a setting that it does not know is ignored."""
-    data = server.call("experimentalFeature/list", {"limit": MOST_FEATURES}).get("data")
-    features = [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+    """Raise EndedError unless the client says that the ways around the gate are shut: a setting that it does not know is ignored."""
+    features = tables(server.call("experimentalFeature/list", {"limit": MOST_FEATURES}).get("data"))
     off = {each.get("name") for each in features if each.get("enabled") is False}
     if missing := sorted(SHUT - off):
-        raise CodexError(
+        raise EndedError(
             Cause.MISSING,
             f"Codex {server.version} does not say that {' and '.join(missing)} can be switched off, through which calls get past the "
             "live gate, so it was not started: take another version of it",
@@ -130,7 +127,7 @@ def prove_closed(server: Server) -> None:
 
 
 def prove_hook(server: Server, *, tree: Path, hook: tuple[str, ...]) -> None:
-    """Have the client trust our hook, and raise CodexError unless it then says itself that just this one will run.
+    """Have the client trust our hook, and raise EndedError unless it then says itself that just this one will run.
 
     A hook that it does not trust is skipped in silence: the exit code stays 0 and nothing is in its stream.
     """
@@ -139,18 +136,16 @@ def prove_hook(server: Server, *, tree: Path, hook: tuple[str, ...]) -> None:
         path = f"hooks.state.{json.dumps(key, ensure_ascii=False)}.trusted_hash"
         server.call("config/value/write", {"keyPath": path, "value": each, "mergeStrategy": "replace"})
     if not _armed(_hooks(server, tree), hook):
-        raise CodexError(
+        raise EndedError(
             Cause.MISSING,
             "Codex does not say that it will ask the live gate before each call (`hooks/list` shows no such hook as trusted and "
-            f'enabled), so it was not started: use form = "strict", or a version from {".".join(map(str, OLDEST))} on',
+            f'enabled), so it was not started: use form = "strict", or a version from {dotted(OLDEST)} on',
         )
 
 
 def _hooks(server: Server, tree: Path) -> list[Message]:
-    data = server.call("hooks/list", {"cwds": [str(tree)]}).get("data")
-    entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
-    found = [hook for entry in entries for hook in entry.get("hooks") or ()]
-    return [hook for hook in found if isinstance(hook, dict)]
+    entries = tables(server.call("hooks/list", {"cwds": [str(tree)]}).get("data"))
+    return [hook for entry in entries for hook in tables(entry.get("hooks"))]
 
 
 def _armed(hooks: list[Message], hook: tuple[str, ...]) -> bool:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agents.causes import Cause
 from agents.clients.codex import questions
-from agents.clients.codex.errors import CodexError, error_of
+from agents.clients.codex.errors import error_of
 from agents.clients.codex.questions import COMMAND, EDIT, OddError
 from agents.clients.codex.server import answered
+from agents.endings import EndedError
 from agents.protocol import Permit, ToolCall
 from agents.usage import NOTHING, Usage
+from agents.values import count, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,7 @@ class Heard:
     def made(self, call: ToolCall) -> None:
         self.calls[call.id] = call
         if len(self.calls) > MOST_CALLS:
-            raise CodexError(Cause.TURNS, f"Codex made more than {MOST_CALLS} calls in one turn and was ended")
+            raise EndedError(Cause.TURNS, f"Codex made more than {MOST_CALLS} calls in one turn and was ended")
 
 
 @dataclass(kw_only=True)
@@ -75,14 +77,14 @@ class Turn:
     _permits: dict[str, Permit] = field(default_factory=dict)
     _changes: dict[str, Any] = field(default_factory=dict)
     _answers: int = 0
-    _stop: CodexError | None = None
+    _stop: EndedError | None = None
     _over: Message | None = None
     _begun: int = 0
     """Number of the request that began the turn."""
-    _error: CodexError | None = None
+    _error: EndedError | None = None
 
     def run(self, text: str) -> None:
-        """Say `text` and listen until the turn is over; raise CodexError where it did not end well."""
+        """Say `text` and listen until the turn is over; raise EndedError where it did not end well."""
         self.bench.transcript.told(text)
         thread = {"threadId": self.heard.session}
         self._begun = self.server.ask("turn/start", {**thread, "input": [{"type": "text", "text": text}]})
@@ -97,7 +99,7 @@ class Turn:
 
     def _interrupt(self) -> None:
         """Stop it politely: what it counted until then is still said."""
-        with contextlib.suppress(CodexError):  # why it was stopped is what counts, however it takes that
+        with contextlib.suppress(EndedError):  # why it was stopped is what counts, however it takes that
             self.server.ask("turn/interrupt", {"threadId": self.heard.session, "turnId": self._id})
             for message in self.server.messages(time.monotonic() + STOPS_WITHIN_S):
                 self._hear(message)
@@ -110,15 +112,14 @@ class Turn:
         if status == "failed" or turn.get("error"):
             raise error_of(turn.get("error"))
         if status != "completed":
-            raise CodexError(
+            raise EndedError(
                 Cause.PROTOCOL, f"Codex ended its turn as {str(status)[:40]!r}, though nobody had stopped it"
             )
         if self._error:
             raise self._error
 
     def _hear(self, message: Message) -> None:
-        method, params = message.get("method"), message.get("params")
-        given = params if isinstance(params, dict) else {}
+        method, given = message.get("method"), table(message.get("params"))
         if method is None:
             if message.get("id") == self._begun:
                 self._named(answered(message).get("turn"))
@@ -128,7 +129,7 @@ class Turn:
             handler(self, given)
 
     def _named(self, turn: Any) -> None:
-        self._id = str(turn.get("id") or "") if isinstance(turn, dict) else ""
+        self._id = str(table(turn).get("id") or "")
 
     # what it asks
 
@@ -197,26 +198,25 @@ class Turn:
         permit = self._permits.get(call.id)
         if not (permit and permit.allowed):
             what = "was not asked about" if permit is None else "ran although it was refused"
-            self._halt(CodexError(Cause.UNGATED, f"{call.tool} ({call.id[:80]}) {what}, so the run was ended"))
+            self._halt(EndedError(Cause.UNGATED, f"{call.tool} ({call.id[:80]}) {what}, so the run was ended"))
 
     def _typed(self, params: Message) -> None:
         """Stop where it types into a program that runs already: that is asked about nowhere."""
         if params.get("stdin"):
             self.heard.made(ToolCall(id=f"{params.get('itemId')}:stdin", tool="write_stdin", refused=False))
             self._halt(
-                CodexError(Cause.UNGATED, "Codex typed into a running program without asking, so the run was ended")
+                EndedError(Cause.UNGATED, "Codex typed into a running program without asking, so the run was ended")
             )
 
     def _counted(self, params: Message) -> None:
         self._answers += 1
-        usage = params.get("tokenUsage")
-        self.heard.counted = usage_of(usage.get("total") if isinstance(usage, dict) else None, self.model)
+        self.heard.counted = usage_of(table(params.get("tokenUsage")).get("total"), self.model)
         used = self.heard.counted.since(self.before)
         self.bench.transcript.usage(used)
         if why := self.bench.may_go_on(used):
-            self._halt(CodexError(Cause.BUDGET, why))
+            self._halt(EndedError(Cause.BUDGET, why))
         elif self._answers > self.max_answers:
-            self._halt(CodexError(Cause.TURNS, f"the model gave its {self.max_answers} answers and was not done"))
+            self._halt(EndedError(Cause.TURNS, f"the model gave its {self.max_answers} answers and was not done"))
 
     def _failed(self, params: Message) -> None:
         error = error_of(params.get("error"))
@@ -226,18 +226,18 @@ class Turn:
 
     def _rerouted(self, params: Message) -> None:
         asked, got = str(params.get("fromModel"))[:80], str(params.get("toModel"))[:80]
-        self._halt(CodexError(Cause.MODEL, f"the model {got} answers instead of {asked}, so the run was ended"))
+        self._halt(EndedError(Cause.MODEL, f"the model {got} answers instead of {asked}, so the run was ended"))
 
     def _began(self, params: Message) -> None:
         if params.get("threadId") == self.heard.session:
             self._named(params.get("turn"))
 
     def _ended(self, params: Message) -> None:
-        turn = params.get("turn")
-        if params.get("threadId") == self.heard.session and isinstance(turn, dict) and turn.get("id") == self._id:
+        turn = table(params.get("turn"))
+        if params.get("threadId") == self.heard.session and turn and turn.get("id") == self._id:
             self._over = turn
 
-    def _halt(self, why: CodexError) -> None:
+    def _halt(self, why: EndedError) -> None:
         self._stop = self._stop or why
 
 
@@ -256,11 +256,10 @@ _HANDLERS: dict[str, Callable[[Turn, Message], None]] = {
 
 def usage_of(counts: Any, model: str) -> Usage:
     """Read a count of tokens: the strict form writes its names in camel case, the plain one in snake case."""
-    given = counts if isinstance(counts, dict) else {}
+    given = table(counts)
 
     def number(camel: str, snake: str) -> int:
-        value = given.get(camel, given.get(snake, 0))
-        return value if isinstance(value, int) and value >= 0 else 0
+        return count(given.get(camel, given.get(snake)))
 
     return Usage(
         input=number("inputTokens", "input_tokens"),
@@ -271,5 +270,4 @@ def usage_of(counts: Any, model: str) -> Usage:
 
 
 def _item(params: Message) -> Message:
-    item = params.get("item")
-    return item if isinstance(item, dict) else {}
+    return table(params.get("item"))
