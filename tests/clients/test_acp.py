@@ -117,12 +117,14 @@ def test_writes_and_commands_are_asked_about_and_a_no_holds(bench_lab: Lab, mode
 def test_what_is_refused_does_not_happen(bench_lab: Lab, model: Model, what: str) -> None:
     tree, words = bench_lab.bench.tree, bench_lab.words
     call = words.write(str(tree / "forbidden.txt")) if what == "write" else words.run("echo x > forbidden.txt")
-    outcome = bench_lab.work(model({"steps": [{"text": "I try.", "tools": [call]}, {"text": "I could not."}]}))
+    server = model({"steps": [{"text": "I try.", "tools": [call]}, {"text": "I could not."}]})
+    outcome = bench_lab.work(server)
     assert not (tree / "forbidden.txt").exists()
     assert len(bench_lab.desk.asked) == 1
-    # opencode ends its turn after a refusal, and Gemini CLI goes on
-    gemini = "gemini" in " ".join(words.command)
-    assert outcome.cause is (Cause.DONE if gemini else Cause.EMPTY), outcome.reason
+    assert (outcome.cause, outcome.report) == (Cause.DONE, "I could not."), outcome.reason
+    # Gemini CLI goes on after a refusal; opencode ends its turn, and is told to go on
+    told = ["forbidden is not in the ticket's scope" in str(row["told"]) for row in server.requests()]
+    assert any(told) is ("gemini" not in " ".join(words.command))
 
 
 @pytest.mark.slow

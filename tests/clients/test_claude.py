@@ -224,6 +224,18 @@ def test_nothing_gets_through_a_broken_gate(place: Lab, how: str) -> None:
     assert all(made.refused is not False for made in outcome.calls)
 
 
+def test_a_gate_that_the_client_never_heard_of_keeps_it_from_starting(place: Lab) -> None:
+    outcome = place.work(
+        call("Write", file_path=str(place.tree / "evil.py"), content="x = 1\n"),
+        {"text": "done"},
+        command=(sys.executable, str(BREAKER), "missing", str(place.claude)),
+    )
+    assert outcome.cause is Cause.PROTOCOL, outcome.reason
+    assert place.server is not None
+    assert not [row for row in place.server.requests() if row.get("tools")]
+    assert sorted(path.name for path in place.tree.iterdir()) == ["check.py", "src"]
+
+
 def test_a_gate_that_raises_lets_nothing_through(place: Lab) -> None:
     def judge(_: object) -> Any:
         raise RuntimeError("the gate broke")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,20 +21,18 @@ from agents.protocol import Assignment, Facts, PlanningTask
 from agents.usage import NOTHING
 from tickets.agents import Agent
 from tickets.model import Ticket
-from workbench import Desk, Purse, Stage, forbidding, workbench
+from workbench import YES, Desk, Purse, Stage, forbidding, workbench
 from worktrees.gateway import gateway
 from worktrees.levels import trouble
-from worktrees.process import Launch, run
+from worktrees.process import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agents.protocol import Outcome
     from agents.scripted_model.server import ModelServer
     from worktrees.confinement import Level
-    from worktrees.process import Receipt
 
 pytestmark = pytest.mark.clients
+BREAKER = Path(__file__).parents[1] / "support" / "codex_gate_breaker.py"
 LEVELS: tuple[Level, ...] = ("none", "landlock", "bubblewrap")
 FORMS = ("strict", "plain")
 REPORT = "## Summary\n\nadd() adds now."
@@ -93,11 +92,12 @@ class Lab:
     hook: tuple[str, ...] = HOOK
     server: ModelServer | None = None
     more: Step = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    """Instead of the program alone."""
 
     def driver(self) -> CodexDriver:
-        settings = Agent.model_validate(
-            {"kind": "codex", "command": (str(self.program),), "form": self.form, **self.more}
-        )
+        command = self.command or (str(self.program),)
+        settings = Agent.model_validate({"kind": "codex", "command": command, "form": self.form, **self.more})
         return CodexDriver(name="coder", settings=settings, root=self.folder)
 
     def work(self, *steps: Step, feedback: str = "", before: Outcome | None = None) -> Outcome:
@@ -267,25 +267,79 @@ def _bare_seconds(lab: Lab) -> float:
 # broken gates
 
 
-@pytest.mark.parametrize(
-    "hook",
-    [
-        ("/bin/false",),
-        ("/bin/true",),
-        ("/no/such/program",),
-        ("/bin/echo", "garbage"),
-        ("/bin/sh", "-c", "kill -9 $$"),
-        ("/bin/sh", "-c", "exit 2"),
-        ("/bin/sleep", "50"),
-        ("/bin/echo", '{"hookSpecificOutput": {"permissionDecision": "deny"}}'),
-        ("/bin/echo", '{"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "deny"}}'),
-    ],
-)
-def test_no_write_gets_through_a_broken_hook_in_the_plain_form(lab: Lab, hook: tuple[str, ...]) -> None:
-    lab.form, lab.hook = "plain", hook
+HOOKS: dict[str, tuple[str, ...]] = {
+    "it fails": ("/bin/false",),
+    "it is silent": ("/bin/true",),
+    "it is missing": ("/no/such/program",),
+    "it prints garbage": ("/bin/echo", "garbage"),
+    "it crashes": ("/bin/sh", "-c", "kill -9 $$"),
+    "it refuses by exit code alone": ("/bin/sh", "-c", "exit 2"),
+    "it hangs": ("/bin/sleep", "50"),
+    "it refuses without a reason": (
+        "/bin/echo",
+        '{"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "deny"}}',
+    ),
+    "it refuses without the event": ("/bin/echo", '{"hookSpecificOutput": {"permissionDecision": "deny"}}'),
+}
+
+
+@pytest.mark.parametrize("how", HOOKS)
+def test_no_write_gets_through_a_broken_hook_in_the_plain_form(
+    lab: Lab, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "it hangs":
+        monkeypatch.setattr("agents.clients.codex.config.HOOK_ANSWER_S", 2)  # the harness is more patient than a test
+    lab.form, lab.hook = "plain", HOOKS[how]
     outcome = lab.work(adds("evil.py"), shell("echo x > evil.txt"), END)
     assert {path.name for path in lab.tree(".").iterdir()} == {"src"}
     assert (outcome.cause, outcome.calls) == (Cause.DONE, ())
+
+
+@pytest.mark.parametrize("how", ["it is not trusted", "it is switched off"])
+def test_a_hook_that_the_client_would_skip_keeps_the_plain_form_from_starting(lab: Lab, how: str) -> None:
+    lab.form = "plain"
+    untrusted = (sys.executable, str(BREAKER), "untrusted", str(lab.program))
+    lab.command = untrusted if how == "it is not trusted" else (str(lab.program), "-c", "features.hooks=false")
+    outcome = lab.work(adds("evil.py"), END)
+    assert (outcome.cause, lab.told()) == (Cause.MISSING, [])
+    assert "does not say that it will ask the live gate before each call" in outcome.reason
+    assert not lab.tree("evil.py").exists()
+
+
+BROKEN = ["error", "nothing", "null", "text", "maybe", "other word", "number", "other request"]
+
+
+@pytest.mark.parametrize("how", [*BROKEN, "no JSON", "silence", "crash"])
+def test_nothing_gets_through_a_broken_gate_of_the_strict_form(lab: Lab, how: str) -> None:
+    lab.command, lab.more["silence_s"] = (sys.executable, str(BREAKER), how, str(lab.program)), 4.0
+    lab.desk.judge = lambda _: YES
+    lab.work(adds("evil.py"), shell("echo x > evil.txt"), END)
+    assert lab.desk.asked, "the gate was asked, and its answer spoilt"
+    assert {path.name for path in lab.tree(".").iterdir()} == {"src"}
+
+
+def test_trap_a_list_that_begins_with_the_word_is_a_yes(lab: Lab) -> None:
+    lab.command = (sys.executable, str(BREAKER), "list", str(lab.program))
+    lab.work(adds("listed.py"), END)
+    assert lab.tree("listed.py").exists()
+
+
+def test_a_thread_that_would_ask_about_nothing_keeps_the_strict_form_from_starting(lab: Lab) -> None:
+    lab.command = (sys.executable, str(BREAKER), "never asks", str(lab.program))
+    outcome = lab.work(adds("evil.py"), END)
+    assert outcome.cause is Cause.MISSING
+    assert "does not begin as one that asks before each call" in outcome.reason
+    assert not lab.tree("evil.py").exists()
+
+
+def test_a_gate_that_raises_lets_nothing_through(lab: Lab) -> None:
+    def judge(_: object) -> Any:
+        raise RuntimeError("the gate broke")
+
+    lab.desk.judge = judge
+    with pytest.raises(RuntimeError, match="the gate broke"):
+        lab.work(adds("evil.py"), END)
+    assert {path.name for path in lab.tree(".").iterdir()} == {"src"}
 
 
 def test_no_write_gets_through_in_the_strict_form_that_the_gate_does_not_answer_with_a_yes(lab: Lab) -> None:
@@ -423,123 +477,6 @@ def test_a_service_that_cannot_be_reached_is_given_up_soon(lab: Lab) -> None:
     )  # fmt: skip
     assert outcome.cause is Cause.NETWORK
     assert outcome.seconds < 20
-
-
-# traps: facts of this client that the driver is built around
-
-
-def _launch(lab: Lab, *words: str, home: Path | None = None) -> Launch:
-    bench = workbench(lab.folder, lab.desk)
-    where = home or lab.folder / "own"
-    where.mkdir(exist_ok=True)
-    env = {**bench.variables, "CODEX_HOME": str(where), "OPENAI_API_KEY": "none", "RUST_LOG": "error"}
-    return Launch(command=(str(lab.program), *words), cwd=bench.tree, env=env, confinement=bench.confinement)
-
-
-def _config(lab: Lab, *steps: Step) -> list[str]:
-    """Give the words that make the bare client use a scripted model."""
-    lab.server = lab.model({"steps": steps})
-    provider = f'{{name="lab",base_url="{lab.server.url}/v1",env_key="OPENAI_API_KEY",wire_api="responses",request_max_retries=0,stream_max_retries=0}}'
-    values = ['model="gpt-5.5"', 'model_provider="lab"', f"model_providers.lab={provider}", "features.plugins=false"]
-    values += ["features.unbounded_connection_retries=false", 'web_search="disabled"', "features.apps=false"]
-    return [word for value in values for word in ("-c", value)]
-
-
-def _exec(lab: Lab, config: list[str], *words: str, home: Path | None = None) -> tuple[Receipt, str]:
-    what = _launch(lab, "exec", "--json", "--skip-git-repo-check", *config, *words, "Do it.", home=home)
-    log = lab.folder / "logs" / "exec.log"
-    receipt = run(what, log=log, bounds=workbench(lab.folder, lab.desk).bounds)
-    return receipt, log.read_text("utf-8")
-
-
-def _hooked(command: str) -> tuple[str, str]:
-    return (
-        "-c",
-        f'hooks.PreToolUse=[{{matcher="*",hooks=[{{type="command",command={json.dumps(command)},timeout=10}}]}}]',
-    )
-
-
-FULL = ("-s", "danger-full-access")
-
-
-def test_trap_a_hook_that_is_not_trusted_is_skipped_in_silence(lab: Lab) -> None:
-    config = _config(lab, adds("evil.py"), END)
-    receipt, _ = _exec(lab, config, *FULL, *_hooked("echo no >&2; exit 2"))
-    assert (receipt.exit, lab.tree("evil.py").exists()) == (0, True)
-
-
-def test_trap_a_hook_that_fails_lets_the_call_through(lab: Lab) -> None:
-    config = _config(lab, adds("evil.py"), END)
-    receipt, _ = _exec(lab, config, *FULL, "--dangerously-bypass-hook-trust", *_hooked("exit 1"))
-    assert (receipt.exit, lab.tree("evil.py").exists()) == (0, True)
-
-
-def test_trap_what_a_hook_refused_is_not_in_the_stream(lab: Lab) -> None:
-    config = _config(lab, adds("evil.py"), END)
-    receipt, said = _exec(lab, config, *FULL, "--dangerously-bypass-hook-trust", *_hooked("echo no >&2; exit 2"))
-    assert (receipt.exit, lab.tree("evil.py").exists()) == (0, False)
-    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    assert "file_change" not in {event["item"]["type"] for event in events if "item" in event}
-
-
-def test_trap_neither_hook_nor_stream_shows_what_is_typed_into_a_running_shell(lab: Lab) -> None:
-    config = _config(lab, shell("cat; exit 0", tty=True, yield_time_ms=300), END)
-    seen = lab.folder / "asked"
-    receipt, _ = _exec(
-        lab, config, *FULL, "--dangerously-bypass-hook-trust", *_hooked(f"cat >> {seen}; echo >> {seen}; exit 0")
-    )
-    assert receipt.exit == 0
-    assert "Process running with session ID" in lab.told()[0]
-    tools = [json.loads(line)["tool_name"] for line in seen.read_text("utf-8").splitlines() if line]
-    assert tools == ["Bash"]
-
-
-def test_trap_the_asking_policy_is_none_of_the_plain_form(lab: Lab) -> None:
-    config = _config(lab, END)
-    receipt, said = _exec(lab, config, "-c", 'approval_policy="untrusted"')
-    assert receipt.exit == 1
-    assert "is no longer supported" in said
-
-
-def test_trap_chat_completions_are_an_error_of_the_configuration(lab: Lab) -> None:
-    config = _config(lab, END)
-    chat = [word.replace('wire_api="responses"', 'wire_api="chat"') for word in config]
-    receipt, said = _exec(lab, chat)
-    assert receipt.exit == 1
-    assert 'wire_api = "chat"` is no longer supported' in said
-
-
-def test_trap_the_count_of_the_plain_form_is_the_threads(lab: Lab) -> None:
-    config = _config(lab, END)
-    _, first = _exec(lab, config)
-    events = [json.loads(line) for line in first.splitlines() if line.startswith("{")]
-    thread = next(event["thread_id"] for event in events if event["type"] == "thread.started")
-    _, second = _exec(lab, config, "resume", thread)
-    totals = [
-        event["usage"]["input_tokens"]
-        for line in (first + second).splitlines()
-        if line.startswith("{") and (event := json.loads(line))["type"] == "turn.completed"
-    ]
-    assert totals == [1000, 2000]
-
-
-def test_trap_below_tmpdir_the_clients_own_sandbox_fails_and_the_exit_code_stays_0(lab: Lab) -> None:
-    home = workbench(lab.folder, lab.desk).home / "tmp" / "codex"
-    config = _config(lab, shell("cat a.txt; sleep 0.3"), END)
-    receipt, _ = _exec(lab, config, "-s", "read-only", home=home)
-    assert receipt.exit == 0
-    assert "codex-linux-sandbox" in lab.told()[0]
-
-
-def test_trap_a_refused_connection_is_tried_again_for_ever_unless_that_is_switched_off(lab: Lab) -> None:
-    config = _config(lab, END)
-    dead = [word.replace(str(lab.server and lab.server.url), "http://127.0.0.1:9") for word in config]
-    endless = [word.replace("unbounded_connection_retries=false", "unbounded_connection_retries=true") for word in dead]
-    what = _launch(lab, "exec", "--json", "--skip-git-repo-check", *endless, "Do it.")
-    bounds = replace(workbench(lab.folder, lab.desk).bounds, timeout_s=6.0)
-    assert run(what, log=lab.folder / "endless.log", bounds=bounds).ending == "timeout"
-    receipt, _ = _exec(lab, dead)
-    assert receipt.exit == 1
 
 
 @pytest.mark.parametrize("level", ["landlock", "bubblewrap"])
