@@ -68,7 +68,7 @@ def _ticket(number: int) -> dict[str, object]:
         "objective": "Write one file.",
         "non_goals": ["anything else"],
         "scope": {"new": [f"out{number}.txt"]},
-        "acceptance": [{"run": ["true"]}],
+        "acceptance": [{"run": ["test", "-f", f"out{number}.txt"]}],
     }
 
 

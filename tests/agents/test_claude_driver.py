@@ -572,7 +572,7 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_line_of_500_mb_costs_little_memory_and_has_its_cause(stand: Stand) -> None:
     before = peak()
     outcome = stand.work(BEGIN, WORDS, {"huge": 500 << 20, "start": '{"type":"assistant"'}, result())
@@ -581,7 +581,7 @@ def test_a_line_of_500_mb_costs_little_memory_and_has_its_cause(stand: Stand) ->
     assert peak() - before < 200
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_huge_result_of_a_tool_is_left_out_and_counts_as_made(stand: Stand) -> None:
     outcome = stand.work(
         BEGIN, say(called("toolu_1", "Read")), {"huge": 40 << 20, "start": '{"type":"user","message":'}, WORDS, result()
@@ -598,7 +598,7 @@ def test_a_million_small_events_are_taken_in(stand: Stand) -> None:
     assert peak() - before < 50
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_calls_without_end_have_an_end(stand: Stand) -> None:
     before = peak()
     outcome = stand.work(BEGIN, {"flood": called("toolu_NUMBER", "Read"), "times": 21_000}, result())

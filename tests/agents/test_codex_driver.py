@@ -365,7 +365,7 @@ def test_a_client_that_never_stops_talking_meets_the_time_limit(play: Play) -> N
     assert (outcome.ending, outcome.cause) == ("timeout", Cause.TIMEOUT)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_event_of_half_a_gigabyte_is_cut_and_named(play: Play) -> None:
     before = psutil.Process().memory_info().rss
     outcome = play.strict({"flood": 500 << 20}, {"raw": ""}, {"hang": 60})
@@ -374,7 +374,7 @@ def test_an_event_of_half_a_gigabyte_is_cut_and_named(play: Play) -> None:
     assert psutil.Process().memory_info().rss - before < 300 << 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_client_that_makes_calls_without_end_is_stopped(play: Play) -> None:
     steps = [
         {"say": {"method": "item/completed", "params": {**WHERE, "item": {"type": "fileChange", "id": f"c{number}", "status": "declined"}}}}

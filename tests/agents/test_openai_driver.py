@@ -298,7 +298,7 @@ def test_a_service_that_wants_a_key_says_so(lab: Lab, monkeypatch: pytest.Monkey
     assert probe.detail.endswith("put a key into the environment variable OPENAI_API_KEY")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_place_that_answers_too_slowly_is_not_waited_for(lab: Lab) -> None:
     def dribble(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n")

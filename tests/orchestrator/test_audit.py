@@ -59,6 +59,7 @@ def test_a_blocker_that_quotes_a_real_line_refuses_and_is_mended(demo: Demo) -> 
     assert len(asked(demo)) == 2
 
 
+@pytest.mark.long
 def test_a_quote_that_was_made_up_is_dropped_and_counted(demo: Demo) -> None:
     made_up = {**BLOCKER, "quote": "X = 17"}
     prepare(demo, [[{"findings": [made_up]}, CONFIRMED]], "X = 1\n")
@@ -66,6 +67,7 @@ def test_a_quote_that_was_made_up_is_dropped_and_counted(demo: Demo) -> None:
     assert "1 finding of the auditor quotes a line that does not exist and was dropped" in reports(demo)[0]["reason"]
 
 
+@pytest.mark.long
 def test_an_answer_that_cannot_be_read_is_no_verdict(demo: Demo) -> None:
     prepare(demo, [["I like it."]], "X = 1\n")
     outcome = demo.feature("one module", exits=4)
@@ -97,12 +99,14 @@ def test_an_audit_holds_on_the_merged_tree_where_the_tickets_own_change_is_the_s
     assert [one["verdict"] for one in reports(demo)] == ["pass"] * 4
 
 
+@pytest.mark.long
 def test_with_auto_small_changes_need_no_auditor(demo: Demo) -> None:
     prepare(demo, [], "X = 1\n", policy=POLICY + READER)
     demo.feature("one module", exits=0)
     assert reports(demo)[0]["reason"] == "not applicable: 1 file changed, fewer than the 3 that are audited"
 
 
+@pytest.mark.long
 def test_an_auditing_program_gets_ticket_rules_diff_and_tree_and_can_write_nothing(demo: Demo) -> None:
     answers = {str(phase): json.dumps(said) for phase, said in enumerate(NOTHING, 1)}
     code = (
@@ -129,6 +133,7 @@ def test_an_auditing_program_gets_ticket_rules_diff_and_tree_and_can_write_nothi
     assert not list((demo.root / ".orchestrate").glob("desk-*"))
 
 
+@pytest.mark.long
 def test_an_auditor_that_fails_is_told_as_trouble(demo: Demo) -> None:
     reader = '[agents.reader]\nkind = "command"\ncommand = ["sh", "-c", "exit 3"]\n[roles]\nauditor = "reader"\n'
     prepare(demo, [], "X = 1\n", policy=f'{POLICY}{reader}[audit]\nwhen = "always"\n')

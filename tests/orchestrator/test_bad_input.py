@@ -58,6 +58,7 @@ def test_a_target_that_does_not_exist(demo: Demo) -> None:
     refused(demo, "feature", "x", saying="there is no branch 'main' to land on (branches: trunk)")
 
 
+@pytest.mark.long
 def test_a_detached_checkout_still_lands_on_the_target(demo: Demo) -> None:
     demo.git("checkout", "-q", "--detach")
     before = demo.git("rev-parse", "HEAD")
@@ -246,6 +247,7 @@ def test_agents_that_misbehave_end_their_ticket_and_nothing_else(
 # repositories of all kinds
 
 
+@pytest.mark.long
 def test_a_repository_without_tests_is_not_judged_green(demo: Demo) -> None:
     demo.git("rm", "-rq", "tests")
     demo.commit()
@@ -257,6 +259,7 @@ def test_a_repository_without_tests_is_not_judged_green(demo: Demo) -> None:
     assert demo.feature("x", exits=0)["outcome"] == "landed"
 
 
+@pytest.mark.long
 def test_spaces_and_letters_of_all_alphabets(demo: Demo) -> None:
     moved = demo.root.rename(demo.root.with_name("räum e 部屋"))
     odd = Demo(moved, demo.home)
@@ -268,6 +271,7 @@ def test_spaces_and_letters_of_all_alphabets(demo: Demo) -> None:
     assert (moved / name).read_text(encoding="utf-8") == "ä\n"
 
 
+@pytest.mark.long
 def test_a_submodule_stays_what_it_was(demo: Demo, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -320,6 +324,7 @@ def test_a_file_of_a_hundred_thousand_lines_may_shrink_but_not_grow(demo: Demo) 
     assert "it had 100000 before" in outcome["tickets"][0]["reason"]
 
 
+@pytest.mark.long
 def test_a_state_folder_of_a_newer_version_is_left_alone(demo: Demo) -> None:
     demo.feature("x", exits=0)
     database = demo.root / ".orchestrate/signalbox.sqlite"
@@ -332,6 +337,7 @@ def test_a_state_folder_of_a_newer_version_is_left_alone(demo: Demo) -> None:
     assert database.read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_database_that_is_no_database(demo: Demo) -> None:
     demo.feature("x", exits=0)
     (demo.root / ".orchestrate/signalbox.sqlite").write_bytes(b"not a database at all" * 100)

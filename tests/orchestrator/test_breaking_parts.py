@@ -134,6 +134,7 @@ def test_a_ticket_that_a_person_lets_go_of_while_it_waits_does_not_hold_the_run(
 
 
 @pytest.mark.e2e
+@pytest.mark.long
 def test_what_a_person_permitted_is_told_to_the_next_attempt(demo: Demo) -> None:
     one = ticket("a", new="src/a.py", accept="import a; assert a.X == 1", requires=["dependency"])
     steps = [writes("src/a.py", "X = 2\n"), writes("src/a.py", "X = 1\n")]

@@ -100,6 +100,7 @@ def test_the_gates_on_the_current_tree(demo: Demo) -> None:
     assert {gate["name"] for gate in refused["gates"] if gate["verdict"] == "fail"} == {"tests"}
 
 
+@pytest.mark.long
 def test_the_gates_with_a_ticket_file_in_a_linked_worktree(demo: Demo) -> None:
     made = json.loads(demo.orchestrate("tickets", "new", "One file", "--json", exits=0).stdout)["file"]
     text = (
@@ -163,6 +164,7 @@ def test_agents_are_listed_with_the_roles_they_play(demo: Demo) -> None:
     assert "there is no role 'king'" in demo.orchestrate("agents", "show", "king", exits=2).stderr
 
 
+@pytest.mark.long
 def test_a_sandbox_that_is_not_to_be_had_is_refused_and_none_has_to_be_written(demo: Demo) -> None:
     policy = (demo.root / "orchestrate.toml").read_text(encoding="utf-8")
     demo.commit(**{"orchestrate.toml": policy + '[sandbox]\nmode = "bubblewrap"\n'})
@@ -180,6 +182,7 @@ def test_a_sandbox_that_is_not_to_be_had_is_refused_and_none_has_to_be_written(d
     assert report["environment"]["sandbox"] == "none"
 
 
+@pytest.mark.long
 def test_writes_outside_the_tree_are_stopped_by_the_sandbox_and_found_without_it(demo: Demo) -> None:
     victim = demo.root / "src/lib.py"
     steps = {
@@ -214,6 +217,7 @@ def test_writes_outside_the_tree_are_stopped_by_the_sandbox_and_found_without_it
     assert refused["gates"][0]["findings"][0]["rule"] == "scope.outside-the-tree"
 
 
+@pytest.mark.long
 def test_misbehaviour_on_cue_ends_in_a_refusal_that_names_it(demo: Demo) -> None:
     cases: dict[str, tuple[list[dict[str, Any]], str]] = {
         "git": ([{"git": ""}, *writes("src/git.py", "X = 1\n")], ".git/"),

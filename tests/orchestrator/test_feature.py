@@ -147,6 +147,7 @@ def test_green_apart_and_broken_together_is_found_on_the_merge(demo: Demo) -> No
     assert passes[:1] == ["fail"]
 
 
+@pytest.mark.long
 def test_overlapping_scopes_become_an_order_and_the_plan_says_so(demo: Demo) -> None:
     tickets = [ticket("a", new="src/**", accept="import a"), ticket("b", new="src/b.py", accept="import b")]
     demo.commit(
@@ -163,6 +164,7 @@ def test_overlapping_scopes_become_an_order_and_the_plan_says_so(demo: Demo) -> 
     assert demo.feature("x", exits=0)["outcome"] == "landed"
 
 
+@pytest.mark.long
 def test_an_identical_tree_is_tested_once(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a")]
     demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")]})})
@@ -175,6 +177,7 @@ def test_an_identical_tree_is_tested_once(demo: Demo) -> None:
     assert len(runs) == 1
 
 
+@pytest.mark.long
 def test_the_memory_page_tells_refused_attempts_too(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a; assert a.X == 1")]
     demo.commit(
@@ -188,6 +191,7 @@ def test_the_memory_page_tells_refused_attempts_too(demo: Demo) -> None:
     assert demo.orchestrate("memory", "show", exits=0).stdout.strip() == page.strip()
 
 
+@pytest.mark.long
 def test_the_event_log_is_whole_and_a_changed_event_is_found(demo: Demo) -> None:
     demo.feature("two modules", exits=0)
     verified = json.loads(demo.orchestrate("log", "--verify", "--json", exits=0).stdout)
@@ -215,6 +219,7 @@ def test_a_dirty_checkout_keeps_every_byte_and_the_person_is_told(demo: Demo) ->
     assert demo.git("diff", "--name-only", "HEAD") == "src/lib.py"
 
 
+@pytest.mark.long
 def test_uncommitted_work_in_the_way_of_a_landing_makes_it_wait(demo: Demo) -> None:
     demo.write("src/a.py", "mine, untracked\n")
     outcome = demo.feature("two modules", exits=3)
@@ -255,6 +260,7 @@ def test_a_plan_file_and_a_ticket_from_another_worktree(demo: Demo) -> None:
     assert (demo.root / "src/a.py").is_file()
 
 
+@pytest.mark.long
 def test_a_ticket_file_by_hand_is_a_plan_of_one(demo: Demo) -> None:
     made = json.loads(demo.orchestrate("tickets", "new", "Module c", "--json", exits=0).stdout)["file"]
     text = (demo.root / made).read_text(encoding="utf-8").replace("path/of/a/new/file", "src/c.py")
@@ -264,6 +270,7 @@ def test_a_ticket_file_by_hand_is_a_plan_of_one(demo: Demo) -> None:
     assert demo.feature("--plan", "mine.md", exits=0)["tickets"][0]["title"] == "Module c"
 
 
+@pytest.mark.long
 def test_a_person_opens_a_tickets_branch(demo: Demo) -> None:
     demo.feature("two modules", exits=0)
     opened = json.loads(demo.orchestrate("worktrees", "open", "T-0001", "--json", exits=0).stdout)

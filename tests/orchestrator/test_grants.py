@@ -60,6 +60,7 @@ def test_an_agent_asks_a_person_approves_and_the_ticket_lands(demo: Demo) -> Non
     assert kinds == ["grant.asked", "grant.approved", "grant.used"]
 
 
+@pytest.mark.long
 def test_what_nobody_asked_for_goes_back_to_the_agent_with_the_way_to_ask(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS, ASKS + REQUEST)
     demo.feature("x", exits=3)
@@ -85,6 +86,7 @@ def test_what_is_denied_goes_back_to_the_agent_with_the_reason(demo: Demo) -> No
     assert "was denied by Ada <ada@example.org>: use urllib" in first["outcome"]["evidence"]
 
 
+@pytest.mark.long
 def test_a_ticket_that_says_beforehand_what_it_needs_is_asked_before_anybody_works(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS, requires=["dependency"])
     outcome = demo.feature("x", exits=3)
@@ -93,6 +95,7 @@ def test_a_ticket_that_says_beforehand_what_it_needs_is_asked_before_anybody_wor
     assert "httpx" in demo.git("show", "main:pyproject.toml")
 
 
+@pytest.mark.long
 def test_a_beforehand_request_that_is_denied_ends_the_ticket(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS, requires=["dependency"])
     demo.feature("x", exits=3)
@@ -101,6 +104,7 @@ def test_a_beforehand_request_that_is_denied_ends_the_ticket(demo: Demo) -> None
     assert "denied by Ada" in done["tickets"][0]["reason"]
 
 
+@pytest.mark.long
 def test_a_widened_limit_is_permitted_in_the_gate_and_in_the_brief(demo: Demo) -> None:
     demo.commit(**{"orchestrate.toml": f"{POLICY}[limits]\nfile_lines = 5\n"})
     long = "".join(f"X{number} = {number}\n" for number in range(8))
@@ -122,11 +126,13 @@ def pays(demo: Demo, *, hours: float, date: str = "", risk: str = "none") -> Non
     demo.commit(**{"rates.toml": RATES.format(date=day), "script.yaml": script([one], steps)})
 
 
+@pytest.mark.long
 def test_small_spending_needs_nobody(demo: Demo) -> None:
     pays(demo, hours=1)
     demo.feature("x", exits=0)
 
 
+@pytest.mark.long
 def test_spending_is_asked_for_before_anybody_works_and_bound_to_its_estimate(demo: Demo) -> None:
     pays(demo, hours=2)
     outcome = demo.feature("x", exits=3)
@@ -140,18 +146,21 @@ def test_spending_is_asked_for_before_anybody_works_and_bound_to_its_estimate(de
     demo.orchestrate("approve", "G-0002", "--reason", "still fine", exits=0)
 
 
+@pytest.mark.long
 def test_what_was_accepted_beforehand_is_not_asked_again(demo: Demo) -> None:
     pays(demo, hours=2)
     demo.feature("x", "--yes", exits=0)
     assert [(one["state"], one["reason"]) for one in grants(demo, "--all")] == [("used", "accepted with --yes")]
 
 
+@pytest.mark.long
 def test_large_spending_is_never_accepted_beforehand(demo: Demo) -> None:
     pays(demo, hours=6, risk="the final run; one seed was verified in F-0001")
     outcome = demo.feature("x", "--yes", exits=3)
     assert "$24.00" in outcome["tickets"][0]["reason"]
 
 
+@pytest.mark.long
 def test_large_spending_without_a_reason_is_refused(demo: Demo) -> None:
     pays(demo, hours=6)
     outcome = demo.feature("x", exits=1)
@@ -159,6 +168,7 @@ def test_large_spending_without_a_reason_is_refused(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("date", ["2020-01-01", "2999-01-01"])
+@pytest.mark.long
 def test_a_price_of_another_time_is_no_price(demo: Demo, date: str) -> None:
     pays(demo, hours=1, date=date)
     outcome = demo.feature("x", exits=4)
@@ -174,6 +184,7 @@ NO_ANSWERS: dict[tuple[str, ...], str] = {
 }
 
 
+@pytest.mark.long
 def test_an_answer_that_is_none_is_refused(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS + REQUEST)
     demo.feature("x", exits=3)
@@ -211,6 +222,7 @@ def test_a_permission_that_nobody_gave_is_not_believed(demo: Demo) -> None:
     assert "httpx" not in demo.git("show", "main:pyproject.toml")
 
 
+@pytest.mark.long
 def test_an_expired_permission_is_asked_for_again(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS + REQUEST)
     demo.feature("x", exits=3)
@@ -223,6 +235,7 @@ def test_an_expired_permission_is_asked_for_again(demo: Demo) -> None:
     ]
 
 
+@pytest.mark.long
 def test_an_edited_ticket_asks_again(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS + REQUEST)
     demo.feature("x", exits=3)

@@ -91,6 +91,7 @@ def test_a_feature_of_three_tickets_lands_and_what_is_forbidden_does_not(demo: D
     assert KEY not in logs
 
 
+@pytest.mark.long
 def test_an_overloaded_model_is_waited_for_and_takes_no_attempt_of_the_ticket(demo: Demo) -> None:
     busy = {"fault": "status", "status": 429, "retry_after": 1, "times": 12, **call("read_file", path="src/lib.py")}
     with served(demo, one(demo, before=[busy])):
@@ -138,6 +139,7 @@ def test_a_refused_attempt_goes_on_in_the_same_conversation_and_is_told_the_find
     assert not list(demo.root.with_name("demo-wt").glob(".sessions/*"))
 
 
+@pytest.mark.long
 def test_a_conflict_with_a_persons_commit_is_told_with_both_intents_and_its_lines_alone(demo: Demo) -> None:
     lib = "".join(f"def f{number}() -> int:\n    return {number}\n\n\n" for number in range(40))
     rest = "def one() -> int:\n    return 1\n"
@@ -208,6 +210,7 @@ def test_a_quota_beyond_a_step_is_waited_for_where_a_person_sees_it_and_can_stop
     assert len({event["data"]["until"] for event in waits}) == 1
 
 
+@pytest.mark.long
 def test_a_harness_killed_while_a_session_goes_on_ends_well_and_nothing_is_booked_twice(demo: Demo) -> None:
     wrong, right = (call("write_file", path="src/a.py", content=f"X = {number}\n") for number in (2, 1))
     nap = f"300.{time.monotonic_ns()}"
@@ -285,6 +288,7 @@ def test_a_budget_of_tokens_stops_an_agent_and_its_work_is_kept(demo: Demo) -> N
     assert demo.git("show", "main:src/a.py") == "X = 1"
 
 
+@pytest.mark.long
 def test_the_same_failure_three_times_ends_the_ticket_and_is_remembered(demo: Demo) -> None:
     with served(demo, one(demo, call("write_file", path="src/a.py", content="X = 2\n"), {"text": "Done."})) as server:
         outcome = demo.feature("one module", exits=1)
@@ -309,6 +313,7 @@ def test_a_lead_that_answers_no_plan_is_told_of_and_nothing_starts(demo: Demo) -
 @pytest.mark.parametrize(
     "nonsense", ["[" * 50_000, '{"a":' * 20_000, "a: " * 9_000, "- " * 9_000, "{" * 3_000 + "}" * 3_000]
 )
+@pytest.mark.long
 def test_a_plan_that_is_no_plan_ends_the_feature_and_nothing_hangs(demo: Demo, nonsense: str) -> None:
     with served(demo, {"conversations": [], "steps": [{"text": nonsense}]}):
         process = demo.start("feature", "one module", "--json")
@@ -316,6 +321,7 @@ def test_a_plan_that_is_no_plan_ends_the_feature_and_nothing_hangs(demo: Demo, n
     assert process.returncode == 2, err[-2000:]
 
 
+@pytest.mark.long
 def test_a_plan_that_a_person_edits_is_carried_out(demo: Demo) -> None:
     script = one(demo)
     with served(demo, {**script, "steps": [plan(ONE)]}):

@@ -64,6 +64,7 @@ def show(demo: Demo, *arguments: str) -> dict[str, Any]:
 # corrections
 
 
+@pytest.mark.long
 def test_a_plan_that_cannot_be_carried_out_goes_back_with_its_problems(demo: Demo) -> None:
     prepare(demo, UNTRACED, GOOD)
     done = demo.orchestrate("feature", "one module", "--dry-run", exits=0)
@@ -81,6 +82,7 @@ def test_a_plan_is_corrected_at_most_twice(demo: Demo) -> None:
     assert "'/2'" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_the_same_wrong_plan_again_ends_it(demo: Demo) -> None:
     prepare(demo, UNTRACED, UNTRACED, GOOD)
     done = demo.orchestrate("feature", "one module", "--dry-run", exits=2)
@@ -95,6 +97,7 @@ def test_what_is_no_plan_at_all_is_not_sent_back(demo: Demo, answer: str) -> Non
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_plan_within_prose_is_found_and_one_that_is_broken_goes_back(demo: Demo) -> None:
     prepare(demo, "request: r\ntickets: [\n", f"My plan:\n```json\n{json.dumps(GOOD)}\n```\n")
     assert show(demo)["plan"]["research"] == "looked at src"
@@ -111,12 +114,14 @@ def test_objections_send_the_plan_back_until_they_are_minor(demo: Demo) -> None:
     assert shown["unresolved"] == ["minor, the plan: a better name"]
 
 
+@pytest.mark.long
 def test_what_stays_open_after_two_corrections_is_written_into_the_frozen_plan(demo: Demo) -> None:
     prepare(demo, *({**GOOD, "data_flow": str(number)} for number in range(4)), challenge=[[MAJOR]])
     shown = show(demo)["plan"]
     assert (shown["data_flow"], shown["unresolved"]) == ("2", ["major, a: it proves nothing"])
 
 
+@pytest.mark.long
 def test_a_worse_correction_leaves_the_last_plan_that_can_be_carried_out(demo: Demo) -> None:
     prepare(demo, GOOD, UNTRACED, challenge=[[MAJOR]])
     shown = show(demo)["plan"]
@@ -124,6 +129,7 @@ def test_a_worse_correction_leaves_the_last_plan_that_can_be_carried_out(demo: D
     assert shown["unresolved"] == ["major, a: it proves nothing"]
 
 
+@pytest.mark.long
 def test_a_challenger_that_answers_nonsense_stops_nothing_and_is_named(demo: Demo) -> None:
     prepare(demo, GOOD, challenge=["I like it."])
     (said,) = show(demo)["plan"]["unresolved"]
@@ -150,6 +156,7 @@ def test_the_challenger_sees_the_plan_and_nothing_else(demo: Demo) -> None:
 # what the lead is told
 
 
+@pytest.mark.long
 def test_the_lead_gets_request_map_and_lessons_that_fit_and_its_own_plan_when_it_comes_back(demo: Demo) -> None:
     code = (
         "import os, pathlib, sys\n"
@@ -194,6 +201,7 @@ def test_notes_plan_and_log_are_written_before_a_ticket_starts(demo: Demo) -> No
     assert frozen["sha256"] in text
 
 
+@pytest.mark.long
 def test_a_dry_run_lays_the_plan_out_and_what_is_edited_there_can_be_started(demo: Demo) -> None:
     prepare(demo, GOOD)
     file = folder(demo, "draft-0001") / "plan.yaml"
@@ -205,6 +213,7 @@ def test_a_dry_run_lays_the_plan_out_and_what_is_edited_there_can_be_started(dem
     assert (shown["file"], shown["tickets"][0]["title"]) == (str(file), "add a, edited")
 
 
+@pytest.mark.long
 def test_a_dry_run_shows_waves_costs_and_risks(demo: Demo) -> None:
     a = ticket("a", new="src/a.py", accept="import a", estimate={"usd": 0.25, "minutes": 4})
     b = ticket("b", new="src/b.py", accept="import b", depends_on=["a"], estimate={"minutes": 6})
@@ -237,11 +246,13 @@ ASKS = {
 }
 
 
+@pytest.mark.long
 def test_by_default_what_is_left_open_is_assumed_and_recorded(demo: Demo) -> None:
     prepare(demo, ASKS)
     assert show(demo)["assumptions"] == ["Which port? 8000", "Which host? localhost"]
 
 
+@pytest.mark.long
 def test_a_question_without_a_default_goes_back_where_defaults_are_assumed(demo: Demo) -> None:
     prepare(demo, {**GOOD, "questions": [{"text": "Which port?"}]}, GOOD)
     done = demo.orchestrate("feature", "x", "--dry-run", exits=0)
@@ -299,6 +310,7 @@ def test_roles_and_shared_parts_are_held_to(demo: Demo, policy: str, change: dic
     assert saying in demo.orchestrate("feature", "--plan", "plan.json", "--dry-run", exits=2).stderr
 
 
+@pytest.mark.long
 def test_the_leads_own_tickets_on_shared_parts_come_first(demo: Demo) -> None:
     shared = ticket("b", new="x", accept="import lib", scope={"write": ["src/lib.py"]}, role="lead")
     demo.commit(**{"orchestrate.toml": POLICY + '[scope]\nshared_interfaces = ["src/*.py"]\n'})

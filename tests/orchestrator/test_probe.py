@@ -79,6 +79,7 @@ def test_an_agent_that_writes_without_asking_is_found_out(demo: Demo) -> None:
     assert row["proof"]["said"].startswith("NOT ARMED: forbidden.txt was written")
 
 
+@pytest.mark.long
 def test_an_agent_that_asks_and_writes_all_the_same_is_found_out(demo: Demo) -> None:
     row = probed(with_agent(demo, ["ask", dict(EDIT)], ["write", FORBIDDEN]), "fake", exits=1)["fake/acp"]
     assert (row["proof"]["refused"], row["proof"]["armed"]) == (1, False)
@@ -88,12 +89,14 @@ ALLOWED = {**EDIT, "locations": [{"path": "allowed.txt"}], "writes": "allowed.tx
 
 
 @pytest.mark.parametrize("steps", [[], [["ask", ALLOWED]], [["leave", 3]]])
+@pytest.mark.long
 def test_a_gate_that_was_not_asked_is_not_proven(demo: Demo, steps: list[list[Any]]) -> None:
     proof = probed(with_agent(demo, *steps), "fake", exits=1)["fake/acp"]["proof"]
     assert not proof["armed"]
     assert proof["said"].startswith("not proven: the gate was not asked about forbidden.txt")
 
 
+@pytest.mark.long
 def test_what_is_not_ready_says_why_and_every_kind_can_be_listed(demo: Demo) -> None:
     extra = '[agents.none]\nkind = "acp"\ncommand = ["no-such-agent"]\n[agents.own]\nkind = "acp"\ncommand = ["true"]\n'
     demo.write("orchestrate.toml", POLICY + extra)
