@@ -92,6 +92,8 @@ def copy(folder: Path) -> Site:
     for part in PARTS:
         shutil.copytree(ROOT / part, folder / part, ignore=LEFT_OUT)
     shutil.copy(ROOT / "pyproject.toml", folder)
+    for path in folder.rglob("*wide_mlp*"):  # the README's first command may have landed it here
+        path.unlink()
     return Site(folder=folder)
 
 
