@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from agents.assembling import fenced
 from gates import reports
 from gates.claims import sections
 from memory.pages import add_dead_end
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SAME_FAILURES = 3
 """The same failure so often in a row ends a ticket; one less asks for another approach."""
 ANEW = "Nothing of it was kept: your tree starts anew, without any change."
+WHOLE_FILES = "(the files as a whole: one side deleted, renamed or replaced what the other changed)"
 GO_ON = "You were stopped before you had ended: {why}. Your tree is as you left it. Go on from there, and end with your report."
 
 
@@ -117,6 +118,7 @@ def remember_dead_end(workspace: Workspace, row: TicketRow, attempts: Sequence[A
 def conflict_text(workspace: Workspace, row: TicketRow, conflict: Conflict, *, base: str, head: str) -> str:
     """Tell an agent what both sides want, and only the lines that are in conflict."""
     landed = meanwhile(workspace.repository, base=base, head=head, paths=conflict.paths)
+    found = hunks(workspace.repository, conflict)
     theirs = [f"- {_intent(workspace, one)}" for one in landed] or ["- (nothing that can be named)"]
     return "\n".join(
         [
@@ -128,7 +130,7 @@ def conflict_text(workspace: Workspace, row: TicketRow, conflict: Conflict, *, b
             "",
             "Your tree now starts from the new target, without your change. Make it there so that both intents hold. In conflict were:",
             "",
-            _fenced(hunks(workspace.repository, conflict)),
+            fenced(found) if found else WHOLE_FILES,
         ]
     )
 
@@ -141,14 +143,3 @@ def _intent(workspace: Workspace, landed: Meanwhile) -> str:
     except InputError:  # of another clone, whose records are not ours
         return f"{landed.ticket}: {landed.title}"
     return f"{record.id} {record.title}: {record.objective}"
-
-
-def _fenced(text: str) -> str:
-    """Put lines of the repository where nothing in them can end their block."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return (
-        f"{fence}\n{text}\n{fence}"
-        if text
-        else "(the files as a whole: one side deleted, renamed or replaced what the other changed)"
-    )

@@ -18,6 +18,7 @@ from orchestrator.money.tariff import FREE_KINDS, Tariff
 from tickets.errors import EnvironmentFailure, WaitingError
 from tickets.policy import POLICY_FILE
 from tickets.spending import micros, of_agent, shown
+from worktrees.process import start_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,6 @@ PATIENCE = 2.0
 POLL_S = 0.25
 STEP = 0.05
 """Part of a reservation after which a count is written."""
-CLOCK_S = 5.0
-"""How far the clock may be set meanwhile, and a process still be told from a later one of its number."""
 WRITE_S = 2.0
 """A count that grows more slowly is written after so long."""
 
@@ -78,12 +77,10 @@ def _opened(workspace: Workspace, run: Run, budget: Budget | None) -> Iterator[P
 def _fill(workspace: Workspace, run: Run, budget: Budget | None) -> Purse:
     policy, settings = workspace.policy.spend, workspace.policy.agent(run.agent)
     ledger = Ledger(workspace.database)
-    if settings.kind in FREE_KINDS:
-        return Purse(
-            ledger=ledger, tariff=Tariff(name=run.agent, agent=settings, usage="none", max_age_days=policy.max_age_days)
-        )
     usage = driver(workspace.policy, run.agent, workspace.root).capabilities.usage
     tariff = Tariff(name=run.agent, agent=settings, usage=usage, max_age_days=policy.max_age_days)
+    if settings.kind in FREE_KINDS:
+        return Purse(ledger=ledger, tariff=tariff)
     if trouble := tariff.trouble():
         raise NoMoneyError(trouble)
     limits = policy.limits(budget, *of_agent(run.agent, settings))
@@ -269,19 +266,13 @@ def recover(workspace: Workspace) -> int:
 
 @cache
 def _owner() -> str:
-    return f"{os.getpid()} {_began(os.getpid()):.2f}"
+    return _named(os.getpid())
+
+
+def _named(pid: int) -> str:
+    """Name a process so that a later one of the same number is another."""
+    return f"{pid} {start_time(pid)}"
 
 
 def _alive(owner: str) -> bool:
-    pid, _, began = owner.partition(" ")
-    return owner == _owner() or abs(_began(int(pid)) - float(began)) < CLOCK_S
-
-
-def _began(pid: int) -> float:
-    """Give when a process began, which tells it from a later one of the same number; 0 where there is none."""
-    import psutil
-
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0
+    return owner == _named(int(owner.partition(" ")[0]))
