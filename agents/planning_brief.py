@@ -8,9 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from agents.roles import text_of
+from tickets.markdown import template
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
 
     from agents.protocol import Facts
     from tickets.model import Ticket
@@ -60,23 +61,12 @@ def for_follow_up(request: str, raised: Raised) -> str:
 
 
 def _render(name: str, **values: Any) -> str:
-    return _templates().get_template(f"{name}.md.j2").render(**values)
+    return _template(f"{name}.md.j2").render(**values)
 
 
 @cache
-def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("agents", "planning"),
-        undefined=StrictUndefined,  # an undefined name is a defect of ours, not an empty line in a brief
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown for agents, not HTML for a browser
-    )
-    environment.filters["fenced"] = fenced
-    return environment
+def _template(name: str) -> Template:
+    return template("agents", name, folder="planning", fenced=fenced)
 
 
 def fenced(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tickets.documents import Document, read_yaml, validate
 from tickets.errors import FileError, Problem
+from tickets.markdown import template
 from tickets.model import Ticket
 
 if TYPE_CHECKING:
@@ -29,18 +30,7 @@ def render(ticket: Ticket) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tickets"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown for files, not HTML for a browser
-    )
-    environment.filters["escaped"] = _escaped
-    return environment.get_template("ticket.md.j2")
+    return template("tickets", "ticket.md.j2", escaped=_escaped)
 
 
 def _escaped(text: str) -> str:

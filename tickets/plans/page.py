@@ -6,6 +6,8 @@ from functools import cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from tickets.markdown import template
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -28,19 +30,7 @@ def page(plan: Plan, review: PlanReview, *, ids: Mapping[str, str] | None = None
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tickets"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown for files, not HTML for a browser
-    )
-    environment.filters["quoted"] = _quoted
-    environment.filters["named"] = lambda key, names: names.get(key, key)
-    return environment.get_template("plan.md.j2")
+    return template("tickets", "plan.md.j2", quoted=_quoted, named=lambda key, names: names.get(key, key))
 
 
 def _quoted(text: str) -> str:
