@@ -9,7 +9,13 @@ HubError                          exit code 1
 │   ├── UnknownRunError           no such run
 │   ├── ResumeError               this run cannot be continued
 │   ├── CheckpointError           a checkpoint is missing parts or damaged
-│   └── NewerSchemaError          the home was written by a newer hub
+│   ├── NewerSchemaError          the home was written by a newer hub
+│   ├── MissingExtraError         a library that this feature needs is not installed
+│   ├── NotAllowedError           a rule or a missing right says no
+│   └── ConflictError             somebody else was faster, or the state does not permit it
+├── DatabaseGoneError             the database cannot be reached, is full or stays locked: exit code 4
+├── CorruptError                  stored content is not what was stored: exit code 4
+├── WaitsForPersonError           needs a person's word (an approval): exit code 3
 ├── RunFailedError                foreign code raised while a run was going on: state `failed`
 ├── NonFiniteError                a loss or metric is NaN or infinite: state `nan`
 └── RunKilledError                SIGTERM or SIGINT arrived: state `killed`, exit code 128 + signal
@@ -55,6 +61,31 @@ class CheckpointError(BadInputError):
 
 class NewerSchemaError(BadInputError):
     pass
+
+
+class MissingExtraError(BadInputError):
+    def __init__(self, feature: str, module: str, extra: str) -> None:
+        super().__init__(f"{feature} needs {module}, which is not installed: pip install 'signalbox[{extra}]'")
+
+
+class NotAllowedError(BadInputError):
+    pass
+
+
+class ConflictError(BadInputError):
+    pass
+
+
+class DatabaseGoneError(HubError):
+    exit_code = 4
+
+
+class CorruptError(HubError):
+    exit_code = 4
+
+
+class WaitsForPersonError(HubError):
+    exit_code = 3
 
 
 class RunFailedError(HubError):

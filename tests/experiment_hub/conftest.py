@@ -3,11 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    import postgres
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their children share two cores
 
@@ -102,3 +105,32 @@ def smoke_run(home: Path) -> Callable[..., dict[str, Any]]:
         return describe(store, store.run(done.run))
 
     return train
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> "Iterator[postgres.Server]":
+    """One real PostgreSQL for the whole session of a test process."""
+    import postgres
+
+    if postgres.binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def any_home(request: pytest.FixtureRequest, home: Path) -> Path:
+    """A home on SQLite, and then the same on PostgreSQL."""
+    if request.param == "postgresql":
+        running: postgres.Server = request.getfixturevalue("postgres_server")
+        home.mkdir()
+        (home / "hub.yaml").write_text(f"database: {running.new_database()}\n", encoding="utf-8")
+    return home
+
+
+@pytest.fixture
+def postgres_home(home: Path, postgres_server: "postgres.Server") -> Path:
+    """A home whose database is PostgreSQL."""
+    home.mkdir()
+    (home / "hub.yaml").write_text(f"database: {postgres_server.new_database()}\n", encoding="utf-8")
+    return home

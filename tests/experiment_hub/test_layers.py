@@ -10,14 +10,17 @@ import experiment_hub
 from experiment_hub.plugins.registry import plugins
 
 PACKAGE = Path(str(experiment_hub.__file__)).parent
-GROUND = {"errors", "strict", "tasks", "discovery"}
-TOP = {"cli", "commands", "queries", "listings", "output", "__main__"}
+GROUND = {"errors", "strict", "tasks", "discovery", "output"}
+TOP = {"cli", "commands", "queries", "listings", "ui", "__main__"}
 FLOORS = {
     **dict.fromkeys(GROUND, 0),
-    **dict.fromkeys(("metrics", "metadata"), 1),
-    **dict.fromkeys(("plugins", "datasets", "tracking", "configuration"), 2),
-    "training": 3,
-    **dict.fromkeys(TOP, 4),
+    "configuration": 1,
+    **dict.fromkeys(("metrics", "metadata"), 2),
+    **dict.fromkeys(("plugins", "datasets", "artifacts", "cost", "tracking"), 3),
+    **dict.fromkeys(("training", "scheduler", "registry"), 4),
+    **dict.fromkeys(("evaluation", "worker"), 5),
+    "api": 6,
+    **dict.fromkeys(TOP, 7),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

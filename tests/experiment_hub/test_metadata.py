@@ -11,7 +11,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from experiment_hub.errors import BadInputError, NewerSchemaError, UnknownRunError
-from experiment_hub.metadata.database import FILE, MIGRATIONS, open_engine
+from experiment_hub.metadata.database import FILE, open_engine
+from experiment_hub.metadata.schema import MIGRATIONS
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Base, Run
 from experiment_hub.tracking.clock import now

@@ -1,74 +1,86 @@
-"""Opening the metadata database, and bringing its schema up to date."""
+"""Opening the metadata database: SQLite in the home, or the database that `hub.yaml` names."""
 
+import atexit
+import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from experiment_hub.errors import BadInputError, NewerSchemaError
+from experiment_hub.configuration.settings import FILE as SETTINGS_FILE
+from experiment_hub.configuration.settings import settings
+from experiment_hub.errors import BadInputError, DatabaseGoneError
+from experiment_hub.metadata import schema
 
 FILE = "hub.sqlite"
 BUSY_TIMEOUT_SECONDS = 30
-MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_TIMEOUT_SECONDS = 10
+BEGIN = "hub_begin"  # execution option: how a transaction of SQLite begins
+DURABLE = "hub_durable"  # execution option: commits survive a power cut as well
 
 
 def open_engine(home: Path) -> Engine:
     """An engine on the database of a home, created or upgraded if need be."""
-    path = home / FILE
+    engine, place = connect(home)
+    try:
+        schema.bring_up_to_date(engine, home)
+    except DatabaseError as error:
+        kind = BadInputError if engine.dialect.name == "sqlite" else DatabaseGoneError
+        raise kind(f"{place} cannot be used as the hub's database: {first_line(error)}") from error
+    return engine
+
+
+def connect(home: Path) -> tuple[Engine, str]:
+    """An engine whose schema nobody looked at, and its name for people, without a password."""
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"home {home} cannot be used: {error.strerror}") from error
+    url = settings(home).database
+    if url is None:
+        return _sqlite(home / FILE), str(home / FILE)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise BadInputError(f"{home / SETTINGS_FILE}: database: not a database URL") from error
+    if parsed.get_backend_name() != "postgresql":
+        raise BadInputError(
+            f"{home / SETTINGS_FILE}: database: expected a postgresql URL, got {parsed.drivername}://..."
+        )
+    return _postgresql(parsed.set(drivername="postgresql+psycopg")), parsed.render_as_string(hide_password=True)
+
+
+def first_line(error: DatabaseError) -> str:
+    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+
+
+@cache
+def _postgresql(url: URL) -> Engine:
+    """One for each database and process: opening a connection costs milliseconds, so they are kept."""
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))  # a connection serves one process only
+    atexit.register(engine.dispose)
+    return engine
+
+
+def _sqlite(path: Path) -> Engine:
     # NullPool: a connection lives as long as one short transaction, so processes never hold each other up
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _on_connect)
-    try:
-        if _revision(engine) != _known_revisions()[-1]:
-            _upgrade(engine, home)
-    except DatabaseError as error:
-        raise BadInputError(f"{path} cannot be used as the hub's database: {error.orig}") from error
+    event.listen(engine, "begin", _on_begin)
     return engine
 
 
 def _on_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # or else sqlite3 decides on its own when a transaction begins
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")  # with WAL this survives a crash of the process
 
 
-def _known_revisions() -> list[str]:
-    """From the file names, because importing alembic costs half a second that most commands can save."""
-    return sorted(path.stem[1:5] for path in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
-
-
-def _revision(engine: Engine) -> str | None:
-    if not Path(str(engine.url.database)).is_file():
-        return None
-    with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _upgrade(engine: Engine, home: Path) -> None:
-    with FileLock(home / "schema.lock"):
-        current = _revision(engine)  # another process may have been faster
-        if current is not None and current not in _known_revisions():
-            raise NewerSchemaError(f"home {home} has schema {current}, newer than this hub; update the hub")
-        if current != _known_revisions()[-1]:
-            _migrate(engine)
-
-
-def _migrate(engine: Engine) -> None:
-    from alembic.command import upgrade
-    from alembic.config import Config
-
-    with engine.connect() as connection:
-        connection.execute(text("PRAGMA journal_mode = WAL"))  # readers go on while one process writes
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # or else sqlite3 commits each statement on its own
-        config.attributes["connection"] = connection
-        upgrade(config, "head")
+def _on_begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(DURABLE):
+        connection.exec_driver_sql("PRAGMA synchronous = FULL")
+    connection.exec_driver_sql(f"BEGIN {options.get(BEGIN, 'DEFERRED')}")

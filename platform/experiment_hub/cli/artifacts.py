@@ -1,0 +1,5 @@
+"""Commands about the artifact store."""
+
+import typer
+
+app = typer.Typer()

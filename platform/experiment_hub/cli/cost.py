@@ -1,0 +1,5 @@
+"""Paid compute: rates, estimates, approvals, the ledger."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,5 @@
+"""Commands about datasets: manifests, checks, versions."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,5 @@
+"""Commands that evaluate and compare."""
+
+import typer
+
+app = typer.Typer()

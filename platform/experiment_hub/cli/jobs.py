@@ -1,0 +1,5 @@
+"""The queue."""
+
+import typer
+
+app = typer.Typer()

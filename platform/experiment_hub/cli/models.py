@@ -1,0 +1,5 @@
+"""The model registry."""
+
+import typer
+
+app = typer.Typer()

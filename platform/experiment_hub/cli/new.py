@@ -1,0 +1,5 @@
+"""Templates for somebody's own plugin."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,5 @@
+"""Export of a trained model as ONNX."""
+
+import typer
+
+app = typer.Typer()

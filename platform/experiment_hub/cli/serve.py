@@ -1,0 +1,5 @@
+"""The API and the web page."""
+
+import typer
+
+app = typer.Typer()

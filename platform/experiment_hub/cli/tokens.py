@@ -1,0 +1,5 @@
+"""Who may use the API."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,5 @@
+"""Serving the queue on this machine."""
+
+import typer
+
+app = typer.Typer()
