@@ -23,6 +23,7 @@ def writing(engine: Engine, *, durable: bool = False) -> Iterator[Session]:
     bound = engine.execution_options(**{BEGIN: "IMMEDIATE", DURABLE: durable})
     try:
         with Session(bound, expire_on_commit=False) as session, session.begin():
+            session.connection()  # now, not at the first statement: what is read before a write must be locked as well
             yield session
     except OperationalError as error:
         raise DatabaseGoneError(f"the hub's database cannot be written: {first_line(error)}") from error
@@ -42,14 +43,24 @@ def upsert(session: Session, kind: type[Base], rows: Sequence[Mapping[str, Any]]
     """Insert rows; where the primary key is there already, the other columns that the rows name are replaced."""
     if not rows:
         return
-    table = kind.__table__
-    assert isinstance(table, Table)  # noqa: S101 -- every mapped class of ours has one
-    factory = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = factory(table)
-    keys = [column.name for column in table.primary_key]
+    statement, keys = _insert(session, kind)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     if changed:
         statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     session.execute(statement, [dict(row) for row in rows])
+
+
+def insert_missing(session: Session, kind: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; one whose primary key is there already stays as it is."""
+    if rows:
+        statement, keys = _insert(session, kind)
+        session.execute(statement.on_conflict_do_nothing(index_elements=keys), [dict(row) for row in rows])
+
+
+def _insert(session: Session, kind: type[Base]) -> tuple[sqlite.Insert | postgresql.Insert, list[str]]:
+    table = kind.__table__
+    assert isinstance(table, Table)  # noqa: S101 -- every mapped class of ours has one
+    factory = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return factory(table), [column.name for column in table.primary_key]
