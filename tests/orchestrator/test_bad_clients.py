@@ -95,6 +95,7 @@ def kept(demo: Demo) -> list[str]:
 OVER = ({"say": said(REPORT)}, {"say": {**RESULT, "result": REPORT}})
 
 
+@pytest.mark.long
 def test_a_client_that_loses_its_sign_in_ends_its_ticket_alone(demo: Demo) -> None:
     with_claude(demo, {"say": {**RESULT, **SIGN_IN}}, exit=1)
     reason = only_b_landed(demo, demo.feature("--plan", "plan.json", exits=1), state="failed")

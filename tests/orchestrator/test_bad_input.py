@@ -285,6 +285,7 @@ def test_a_submodule_stays_what_it_was(demo: Demo, tmp_path: Path) -> None:
     assert demo.git("rev-parse", "main:vendor") == pinned
 
 
+@pytest.mark.long
 def test_writing_into_a_submodule_is_refused(demo: Demo, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from demo_project import Demo, script, ticket, writes
+from demo_project import Demo, demo_in, home_in, script, ticket, writes
 
 pytestmark = pytest.mark.e2e
 HONEST = "## Summary\nx\n## Files Changed\n- src/a.py\n## Verification\nnone\n## Risks / Edge Cases\nnone\n## Out-of-Scope Issues Found\nnone\n"
@@ -31,8 +31,11 @@ REPORT = {
 }
 
 
-@pytest.fixture
-def landed(demo: Demo) -> Demo:
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """For tests that only look at it: landing takes seconds, so they share one."""
+    folder = tmp_path_factory.mktemp("landed")
+    demo = demo_in(folder, home_in(folder))
     demo.feature("two modules", exits=0)
     return demo
 
@@ -69,6 +72,7 @@ def test_the_report_in_each_format_and_for_each_pass(landed: Demo) -> None:
     assert "no such report" in landed.orchestrate("report", "T-0001", "--attempt", "7", exits=2).stderr
 
 
+@pytest.mark.long
 def test_tickets_can_be_listed_shown_and_abandoned(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import nothing")]
     demo.commit(**{"script.yaml": script(tickets, {"add a": [writes("src/a.py", "X = 1\n")]})})
@@ -236,6 +240,7 @@ def test_misbehaviour_on_cue_ends_in_a_refusal_that_names_it(demo: Demo) -> None
     assert demo.git("ls-tree", "-r", "--name-only", "main").count("late.txt") == 0
 
 
+@pytest.mark.long
 def test_a_fresh_tree_gets_what_git_does_not_keep(demo: Demo) -> None:
     policy = (demo.root / "orchestrate.toml").read_text(encoding="utf-8")
     section = (

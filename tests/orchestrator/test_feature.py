@@ -34,6 +34,7 @@ def test_two_independent_tickets_land_and_the_clean_checkout_follows(demo: Demo)
     assert not list(demo.root.with_name("demo-wt").glob("t-*"))
 
 
+@pytest.mark.long
 def test_a_landing_names_its_ticket_and_its_report(demo: Demo) -> None:
     outcome = demo.feature("two modules", exits=0)
     for row in outcome["tickets"]:
@@ -111,6 +112,7 @@ def test_a_dependent_ticket_waits_and_sees_what_landed(demo: Demo) -> None:
     assert outcome["tickets"][1]["base"] == outcome["tickets"][0]["landed"]
 
 
+@pytest.mark.long
 def test_what_depends_on_a_rejected_ticket_is_blocked(demo: Demo) -> None:
     tickets = [
         ticket("a", new="src/a.py", accept="import nothing"),
@@ -208,6 +210,7 @@ def test_the_event_log_is_whole_and_a_changed_event_is_found(demo: Demo) -> None
     assert json.loads(demo.orchestrate("log", "--verify", "--json", exits=1).stdout)["broken_at"] == 3
 
 
+@pytest.mark.long
 def test_a_dirty_checkout_keeps_every_byte_and_the_person_is_told(demo: Demo) -> None:
     demo.write("src/lib.py", "def one() -> int:\n    return 1  # my unsaved thought\n")
     demo.write("notes.txt", "mine\n")
@@ -231,6 +234,7 @@ def test_uncommitted_work_in_the_way_of_a_landing_makes_it_wait(demo: Demo) -> N
     assert json.loads(demo.orchestrate("resume", "F-0001", "--json", exits=0).stdout)["outcome"] == "landed"
 
 
+@pytest.mark.long
 def test_a_rejected_ticket_can_be_edited_and_sent_again(demo: Demo) -> None:
     tickets = [
         ticket("a", new="src/a.py", accept="import a; assert a.X == 5"),

@@ -69,6 +69,7 @@ def test_what_nobody_asked_for_goes_back_to_the_agent_with_the_way_to_ask(demo: 
     assert len(attempts) == 2
 
 
+@pytest.mark.long
 def test_what_is_denied_goes_back_to_the_agent_with_the_reason(demo: Demo) -> None:
     one = ticket("a", new="src/a.py", accept="pass")
     one["scope"] = {"write": ["pyproject.toml"], "new": ["src/a.py"]}
@@ -210,6 +211,7 @@ def tampered(demo: Demo, statement: str) -> None:
         connection.execute(statement)
 
 
+@pytest.mark.long
 def test_a_permission_that_nobody_gave_is_not_believed(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS + REQUEST)
     demo.feature("x", exits=3)

@@ -250,6 +250,7 @@ END
 """
 
 
+@pytest.mark.long
 def test_a_secret_that_an_agent_tells_is_refused_and_in_no_log_event_report_or_page(demo: Demo) -> None:
     secret = "hunter2-hunter3-Hunter4"
     demo.write("tells.sh", TELLS.format(report=REPORT.format(path="src/a.py")))
@@ -268,6 +269,7 @@ def test_a_secret_that_an_agent_tells_is_refused_and_in_no_log_event_report_or_p
     assert "my key is hunt" in (demo.root / ".orchestrate/logs/T-0001/1/agent.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_budget_of_tokens_stops_an_agent_and_its_work_is_kept(demo: Demo) -> None:
     tickets = [{**ONE[0], "budget": {"tokens": 3000}}]
     script = conversations(demo.root, tickets, (loop,))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from demo_project import script, ticket, writes
+from demo_project import demo_in, home_in, script, ticket, writes
 
 if TYPE_CHECKING:
     from demo_project import Demo
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def landed(demo: Demo) -> Demo:
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """For tests that only look at it: landing takes seconds, so they share one."""
+    folder = tmp_path_factory.mktemp("landed")
+    demo = demo_in(folder, home_in(folder))
     tickets = [ticket("a", new="src/a.py", accept="import a; assert a.X == 1")]
     tries = [writes("src/a.py", "X = 2\n"), writes("src/a.py", "X = 1\n")]
     demo.commit(**{"script.yaml": script(tickets, {"add a": tries})})

@@ -129,3 +129,31 @@ def script(tickets: list[dict[str, Any]], steps: dict[str, list[list[dict[str, A
 def writes(path: str, text: str) -> list[dict[str, Any]]:
     """The steps of an honest attempt."""
     return [{"write": {"path": path, "text": text}}, {"report": "auto"}]
+
+
+def home_in(folder: Path) -> Path:
+    """A person's home with an identity for git."""
+    home = folder / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n", encoding="utf-8")
+    return home
+
+
+def demo_in(folder: Path, home: Path) -> Demo:
+    """A repository with one module, one test, a policy, and a script that adds modules a and b."""
+    root = folder / "demo"
+    root.mkdir()
+    made = Demo(root, home)
+    made.git("init", "-qb", "main")
+    tickets = [
+        ticket("a", new="src/a.py", accept="import a; assert a.X == 1"),
+        ticket("b", new="src/b.py", accept="import b; assert b.X == 2"),
+    ]
+    steps = {"add a": [writes("src/a.py", "X = 1\n")], "add b": [writes("src/b.py", "X = 2\n")]}
+    made.write("orchestrate.toml", POLICY)
+    made.write("script.yaml", script(tickets, steps))
+    made.write("pyproject.toml", '[tool.pytest.ini_options]\npythonpath = ["src"]\n')
+    made.write("src/lib.py", "def one() -> int:\n    return 1\n")
+    made.write("tests/test_lib.py", "from lib import one\n\n\ndef test_one() -> None:\n    assert one() == 1\n")
+    made.commit("begin")
+    return made
