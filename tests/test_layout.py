@@ -204,13 +204,18 @@ def test_modules_are_short() -> None:
     assert not long
 
 
+def takes_many(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Its parameters are the options of a command, or the reason for their number stands beside its name."""
+    line = path.read_text(encoding="utf-8").splitlines()[node.lineno - 1]
+    return path == PLACES["orchestrator"] / "cli.py" or "noqa: PLR0913" in line
+
+
 def test_functions_are_short_and_take_few_parameters() -> None:
     wrong = []
     for path in ALL:
         for node, lines in functions(path):
             count = len(node.args.posonlyargs + node.args.args + node.args.kwonlyargs)
-            typer_command = path.name == "cli.py"  # its parameters are the options of a command
-            if lines > FUNCTION_LINES or (count > PARAMETERS and not typer_command):
+            if lines > FUNCTION_LINES or (count > PARAMETERS and not takes_many(path, node)):
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines, {count} parameters")
     assert not wrong, "\n".join(wrong)
 
@@ -232,7 +237,7 @@ def test_broad_handlers_stand_at_the_process_edges_only() -> None:
         "orchestrator/permission.py",  # a client behind it would take an error for a yes
         "gates/runner.py",
         "worktrees/supervisor.py",
-        f"platform/{HUB}/cli.py",
+        f"platform/{HUB}/training/saver.py",  # the edge of a thread: the loop raises what it caught
     }
     found = set()
     for path, tree in TREES.items():

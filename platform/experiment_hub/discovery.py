@@ -2,7 +2,10 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType, TracebackType
@@ -12,6 +15,7 @@ from experiment_hub.errors import BrokenExtensionError, HubError, UnknownNameErr
 from experiment_hub.strict import Hyperparameters
 
 ItemT = TypeVar("ItemT")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class ExtensionPoint:
     """Entry point group for other distributions."""
     contract: type
     """A runtime-checkable protocol, or a class."""
+    contract_of: Callable[[Any], type] | None = None
+    """Where kinds within the kind promise more: the contract of one item."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +41,23 @@ class Extension(Generic[ItemT]):
 
 
 class _Naming:
-    """Turns whatever foreign code raises while it loads into one error that names its module."""
+    """Around foreign code: what it raises, or ends the process with, becomes one error that names its module.
+
+    What it prints goes to stderr: stdout is for results.
+    """
 
     def __init__(self, kind: str, module: str) -> None:
         self._label = f"{kind} module {module}"
+        self._printing = redirect_stdout(sys.stderr)
 
     def __enter__(self) -> None:
-        return None
+        self._printing.__enter__()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, HubError):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._printing.__exit__(kind, error, trace)
+        if isinstance(error, Exception | SystemExit) and not isinstance(error, HubError):
             raise BrokenExtensionError(f"{self._label} is broken: {type(error).__name__}: {error}") from error
 
 
@@ -52,7 +65,8 @@ def discover(point: ExtensionPoint) -> dict[str, Extension[Any]]:
     """All extensions by name, sorted; a broken one or a name used twice raises BrokenExtensionError."""
     found: dict[str, Extension[Any]] = {}
     for item, module in (*_modules(point), *_entry_points(point)):
-        _check(point, item, module)
+        with _Naming(point.kind, module):
+            _check(point, item, module)
         if item.name in found:
             raise BrokenExtensionError(
                 f"{point.kind} {item.name!r} is registered twice: by {found[item.name].module} and by {module}"
@@ -89,13 +103,22 @@ def _load(point: ExtensionPoint, entry: EntryPoint) -> Any:
 
 
 def _check(point: ExtensionPoint, item: Any, module: str) -> None:
-    if isinstance(item, type) or not isinstance(item, point.contract):
+    contract: Any = point.contract_of(item) if point.contract_of else point.contract
+    if isinstance(item, type) or not isinstance(item, contract):
         raise BrokenExtensionError(
             f"{point.kind} module {module} is broken: {point.attribute} must be an instance with "
-            f"{', '.join(_members(point.contract))}"
+            f"{', '.join(_members(contract))}"
         )
+    _check_name(point, item.name, module)
     if hasattr(item, "Config"):
         _check_config(point, item.Config, module)
+
+
+def _check_name(point: ExtensionPoint, name: Any, module: str) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise BrokenExtensionError(
+            f"{point.kind} module {module} is broken: its name {name!r:.50} is not of letters, digits, _, - and ."
+        )
 
 
 def _check_config(point: ExtensionPoint, config: Any, module: str) -> None:

@@ -5,6 +5,8 @@ HubError                          exit code 1
 │   ├── ConfigurationError        a key, a value or an override is wrong
 │   ├── UnknownNameError          no such model, dataset, metric, config
 │   ├── BrokenExtensionError      a plugin, dataset or metric module cannot be used
+│   ├── DataError                 data is missing, malformed or not what was declared
+│   │   └── LeakageError           two splits share content
 │   ├── EmptySplitError           a split holds no samples
 │   ├── UnknownRunError           no such run
 │   ├── ResumeError               this run cannot be continued
@@ -14,7 +16,10 @@ HubError                          exit code 1
 │   ├── NotAllowedError           a rule or a missing right says no
 │   └── ConflictError             somebody else was faster, or the state does not permit it
 ├── DatabaseGoneError             the database cannot be reached, is full or stays locked: exit code 4
+├── DiskFullError                 the disk has no room for what must be kept: exit code 4
+├── StoreGoneError                the artifact store cannot be reached or written, or is full: exit code 4
 ├── CorruptError                  stored content is not what was stored: exit code 4
+├── NotDeterministicError        two evaluations of the same thing differ: exit code 4
 ├── WaitsForPersonError           needs a person's word (an approval): exit code 3
 ├── RunFailedError                foreign code raised while a run was going on: state `failed`
 ├── NonFiniteError                a loss or metric is NaN or infinite: state `nan`
@@ -40,6 +45,14 @@ class UnknownNameError(BadInputError):
 
 
 class BrokenExtensionError(BadInputError):
+    pass
+
+
+class DataError(BadInputError):
+    pass
+
+
+class LeakageError(DataError):
     pass
 
 
@@ -80,7 +93,19 @@ class DatabaseGoneError(HubError):
     exit_code = 4
 
 
+class DiskFullError(HubError):
+    exit_code = 4
+
+
+class StoreGoneError(HubError):
+    exit_code = 4
+
+
 class CorruptError(HubError):
+    exit_code = 4
+
+
+class NotDeterministicError(HubError):
     exit_code = 4
 
 

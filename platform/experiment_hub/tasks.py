@@ -16,7 +16,7 @@ class DataSpec:
     """Shape of one sample, without the batch dimension, as a model needs it to be built."""
 
     input_shape: tuple[int, ...]
-    """`(features,)` for classification, `(sequence,)` for next_token."""
+    """For classification `(features,)`, or `(channels, height, width)` for images; `(sequence,)` for next_token."""
     outputs: int
     """Number of classes, or size of the vocabulary."""
 

@@ -61,9 +61,13 @@ def test_a_run_is_one_document_with_everything_about_it(hub: Hub, small: Small, 
     assert shown["extensions"]["model"]["sha256"]
     assert Path(shown["folder"]).parent == home.resolve() / "runs"
     assert {path.name for path in Path(shown["folder"]).iterdir()} == {
-        "checkpoint.pt",
+        "checkpoints",
         "config.yaml",
+        "health.json",
         "metrics.json",
+        "output.log",
+        "parameters.json",
+        "series",
         "snapshot.json",
     }
 

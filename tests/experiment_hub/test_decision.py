@@ -1,8 +1,8 @@
 import pytest
 
 from experiment_hub.configuration.schema import DecisionRule
-from experiment_hub.training.decision import as_document, judge
-from experiment_hub.training.intervals import mean_interval, student_cdf, student_quantile
+from experiment_hub.evaluation.decision import as_document, judge
+from experiment_hub.evaluation.intervals import mean_interval, student_cdf, student_quantile
 from experiment_hub.training.runner import RunResult
 
 

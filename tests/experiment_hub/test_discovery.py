@@ -8,7 +8,7 @@ import pytest
 
 from experiment_hub.discovery import ExtensionPoint, discover
 from experiment_hub.errors import BrokenExtensionError
-from experiment_hub.plugins.protocol import ModelPlugin
+from experiment_hub.plugins.protocol import ModelPlugin, Plugin, contract
 from experiment_hub.strict import Hyperparameters
 
 PLUGIN_SOURCE = """
@@ -19,6 +19,19 @@ class Other(Mlp):
     name = "{name}"
 
 PLUGIN = Other()
+"""
+
+
+BARE = """
+from experiment_hub.plugins.mlp import Mlp
+
+class Bare:
+    name, task, framework, Config = "bare", Mlp.task, "{framework}", Mlp.Config
+
+    def build(self, config, spec):
+        return None
+
+PLUGIN = Bare()
 """
 
 
@@ -57,6 +70,12 @@ def test_a_new_module_registers_itself_and_one_without_plugin_is_a_helper(packag
             PLUGIN_SOURCE.format(name="one") + "\nclass C(Hyperparameters):\n    width: int = 3\nOther.Config = C",
             "gives defaults to width",
         ),
+        ("import sys\nsys.exit(0)", "SystemExit"),
+        (PLUGIN_SOURCE.format(name="../evil"), "its name '../evil' is not of letters"),
+        (PLUGIN_SOURCE.format(name=""), "its name '' is not of letters"),
+        (PLUGIN_SOURCE.format(name="one") + "Other.name = 3", "its name 3 is not of letters"),
+        (PLUGIN_SOURCE.format(name="one") + "Other.name = property(lambda self: 1 / 0)", "ZeroDivisionError"),
+        ("PLUGIN = None", "must be an instance"),
     ],
 )
 def test_a_broken_module_gives_one_error_that_names_it(package: Path, source: str, expected: str) -> None:
@@ -64,6 +83,26 @@ def test_a_broken_module_gives_one_error_that_names_it(package: Path, source: st
     with pytest.raises(BrokenExtensionError, match=f"{package.name}.bad") as caught:
         discover(point(package))
     assert expected in str(caught.value)
+
+
+def test_what_a_module_prints_while_it_loads_is_not_a_result(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (package / "loud.py").write_text("print('hello')\n" + PLUGIN_SOURCE.format(name="loud"))
+    assert list(discover(point(package))) == ["loud"]
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_each_framework_asks_for_what_it_needs(package: Path) -> None:
+    frameworks = ExtensionPoint("model", package.name, "PLUGIN", "group.that.nobody.uses", Plugin, contract)
+    (package / "torch_one.py").write_text(BARE.format(framework="torch"))
+    with pytest.raises(BrokenExtensionError, match="must be an instance with Config, build, loss, name, outputs, task"):
+        discover(frameworks)
+    (package / "torch_one.py").unlink()
+    (package / "lightning_one.py").write_text(BARE.format(framework="lightning"))
+    with pytest.raises(BrokenExtensionError, match="must be an instance with Config, build, name, outputs, task"):
+        discover(frameworks)
+    (package / "lightning_one.py").unlink()
+    (package / "estimator_one.py").write_text(BARE.format(framework="estimator"))
+    assert list(discover(frameworks)) == ["bare"]
 
 
 def test_two_of_one_name_are_an_error_that_names_both(package: Path) -> None:

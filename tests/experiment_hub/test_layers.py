@@ -11,7 +11,7 @@ from experiment_hub.plugins.registry import plugins
 
 PACKAGE = Path(str(experiment_hub.__file__)).parent
 GROUND = {"errors", "strict", "tasks", "discovery", "output"}
-TOP = {"cli", "commands", "queries", "listings", "ui", "__main__"}
+TOP = {"cli", "commands", "ui", "__main__"}
 FLOORS = {
     **dict.fromkeys(GROUND, 0),
     "configuration": 1,

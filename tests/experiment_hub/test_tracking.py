@@ -5,7 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -16,8 +17,9 @@ from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.tracking.files import write_atomically
 from experiment_hub.tracking.history import all_runs, one_run
 from experiment_hub.tracking.home import find_home
+from experiment_hub.tracking.identity import new_run_id
 from experiment_hub.tracking.process import Owner, is_dead, this_process
-from experiment_hub.tracking.recorder import Plan, RunRecorder, new_run_id
+from experiment_hub.tracking.recorder import Plan, RunRecorder
 from experiment_hub.tracking.source import PACKAGE, module_hash, source, source_hash
 
 PLAN = Plan("plan", 7, smoke=True, config={"a": {"b": 1}}, overrides={"a.b": 1})
@@ -134,8 +136,30 @@ def test_a_stop_signal_is_recorded_and_handlers_come_back(home: Path, number: si
 def test_a_process_is_known_by_number_and_start() -> None:
     me = this_process()
     assert not is_dead(me)
-    assert is_dead(Owner(me.host, me.pid, me.started - 100))
-    assert not is_dead(Owner("another-host", me.pid, me.started - 100))
+    assert is_dead(replace(me, started=me.started - 0.01))
+    assert not is_dead(replace(me, host="another-host", started=0.0))
+
+
+def test_a_process_of_an_earlier_start_of_the_machine_is_dead() -> None:
+    me = this_process()
+    if me.boot is None:
+        pytest.skip("only Linux names the starts of a machine")
+    assert is_dead(replace(me, boot="00000000-0000-0000-0000-000000000000"))
+
+
+def test_a_process_that_an_older_hub_recorded_is_known_by_the_clock() -> None:
+    me = Owner(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+    assert not is_dead(me)
+    assert is_dead(replace(me, started=me.started - 100))
+
+
+def test_a_clock_that_jumps_back_or_forth_kills_no_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MetadataStore(home)
+    run_id = RunRecorder.start(store, PLAN).run_id
+    real = time.time
+    for jump in (-86_400, 86_400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
+        assert one_run(store, run_id).state == "running"
 
 
 def test_a_dead_child_that_nobody_waited_for_is_dead() -> None:

@@ -18,7 +18,9 @@ from experiment_hub.training.determinism import capture_rng, restore_rng, seed_e
 from experiment_hub.training.evaluation import evaluate
 from experiment_hub.training.experiment import Experiment, assemble
 from experiment_hub.training.loop import Hooks, Job, Trainer
-from experiment_hub.training.runner import RunResult, count_parameters, resume, run_one
+from experiment_hub.training.runner import RunResult, resume, run_one
+from experiment_hub.training.runtimes.protocol import Census
+from experiment_hub.training.runtimes.tensors import count
 
 Small = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -38,6 +40,12 @@ def job_of(experiment: Experiment, seed: int = 0) -> Job:
 
 def train(path: Path, home: Path, seed: int = 0) -> RunResult:
     return run_one(assemble(load(str(path))), MetadataStore(home), seed, smoke=False, progress=quiet)
+
+
+def go_on(store: MetadataStore, run_id: str, say: Callable[[str], None] = quiet) -> RunResult:
+    _, result = resume(store, run_id, say)
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
@@ -117,7 +125,7 @@ def test_foreign_code_that_raises_is_recorded_with_its_traceback(
     assert run.state == "failed"
     assert "in broken" in (home / run.folder / "traceback.txt").read_text()
     monkeypatch.undo()
-    assert resume(MetadataStore(home), run.id, quiet)[1].state == "finished"
+    assert go_on(MetadataStore(home), run.id).state == "finished"
 
 
 def test_the_running_loss_is_the_mean_over_samples(small: Small) -> None:
@@ -148,7 +156,7 @@ def test_parameters_are_counted_exactly_and_once() -> None:
     layer = torch.nn.Linear(3, 4)
     model = torch.nn.Sequential(layer, layer, torch.nn.Linear(4, 2))
     layer.bias.requires_grad = False
-    assert count_parameters(model) == {"parameters_trainable": 12 + 10, "parameters_total": 16 + 10}
+    assert count(model) == Census(trainable=12 + 10, total=16 + 10)
 
 
 def test_generator_states_survive_a_checkpoint(tmp_path: Path) -> None:
@@ -158,7 +166,7 @@ def test_generator_states_survive_a_checkpoint(tmp_path: Path) -> None:
 
     seed_everything(3)
     parts: dict[str, Any] = dict.fromkeys(checkpoint.PARTS - {"format"}, None)
-    checkpoint.save(tmp_path, {**parts, "rng": capture_rng()})
+    checkpoint.save(tmp_path, {**parts, "position": {"epoch": 0, "step": 1}, "rng": capture_rng()})
     drawn = (random.random(), np.random.rand(), torch.rand(1).item())  # noqa: NPY002 -- the global generators are the subject
     state = checkpoint.load(tmp_path)
     assert state is not None
@@ -173,28 +181,65 @@ def finished_then_killed(small: Small, home: Path) -> tuple[MetadataStore, RunRe
     return store, done
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
-def test_a_damaged_checkpoint_is_refused_and_the_run_stays_as_it_is(small: Small, home: Path, damage: str) -> None:
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda raw: raw[:-100],
+    "flip": lambda raw: raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :],
+    "empty": lambda _: b"",
+    "text": lambda _: b"hello" * 100,
+}
+
+
+def checkpoints(folder: str) -> list[Path]:
+    return sorted((Path(folder) / checkpoint.FOLDER).iterdir())
+
+
+def test_damaged_checkpoints_are_refused_and_the_run_stays_as_it_is(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
-    path = Path(done.folder) / checkpoint.FILE
-    raw = bytearray(path.read_bytes())
-    raw[len(raw) // 2] ^= 1
-    damaged: dict[str, bytes | bytearray] = {"cut": raw[:-100], "flip": raw, "empty": b"", "text": b"hello" * 100}
-    path.write_bytes(damaged[damage])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
-        resume(store, done.run, quiet)
+    whole = {path: path.read_bytes() for path in checkpoints(done.folder)}
+    for damage in DAMAGE.values():
+        for path, content in whole.items():
+            path.write_bytes(damage(content))
+        with pytest.raises(CheckpointError, match=r"step-000000015\.pt.*every checkpoint of the run is damaged"):
+            resume(store, done.run, quiet)
     assert store.run(done.run).state == "killed"
 
 
+def test_a_damaged_checkpoint_is_passed_over_aloud_for_the_one_before(small: Small, home: Path) -> None:
+    store, done = finished_then_killed(small, home)
+    before, newest = checkpoints(done.folder)
+    content = newest.read_bytes()
+    for damage in DAMAGE.values():
+        newest.write_bytes(damage(content))
+        found = checkpoint.newest(Path(done.folder), quiet)
+        assert found is not None
+        assert found.path == before
+    said: list[str] = []
+    assert found is not None
+    again = go_on(store, done.run, said.append)
+    assert (again.state, again.metrics) == ("finished", done.metrics)
+    assert f"{newest}: the checkpoint is damaged" in said[0]
+    assert said[1] == f"{done.run}: resumed at step {found.step}"
+
+
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, {"model": {}})
+    checkpoint.save(tmp_path, {"position": {"epoch": 0, "step": 1}})
     with pytest.raises(CheckpointError, match="not a checkpoint of format"):
         checkpoint.load(tmp_path)
 
 
+def test_the_only_checkpoint_of_an_earlier_hub_is_found(small: Small, home: Path) -> None:
+    store, done = finished_then_killed(small, home)
+    *_, newest = checkpoints(done.folder)
+    newest.rename(Path(done.folder) / checkpoint.EARLIER)
+    shutil.rmtree(Path(done.folder) / checkpoint.FOLDER)
+    said: list[str] = []
+    assert go_on(store, done.run, said.append).metrics == done.metrics
+    assert said[0] == f"{done.run}: resumed at step 15"
+
+
 def test_a_checkpoint_is_plain_data_that_torch_reads_alone(small: Small, home: Path) -> None:
     done = train(small(), home)
-    state = torch.load(Path(done.folder) / checkpoint.FILE, weights_only=True)
+    state = torch.load(checkpoints(done.folder)[-1], weights_only=True)
     assert state["position"] == {"epoch": 2, "batch": 5, "step": 15}
     assert set(state["model"]) == {"0.weight", "0.bias", "3.weight", "3.bias"}
 
@@ -203,7 +248,7 @@ def test_resuming_at_the_very_end_only_measures_again(small: Small, home: Path) 
     store, done = finished_then_killed(small, home)
     later = {"run_id": done.run, "epoch": 9, "split": "val", "metric": "loss", "version": 1, "step": 99, "value": 0.1}
     store.record_metrics([later])  # as if it had gone further than its last checkpoint
-    _, again = resume(store, done.run, quiet)
+    again = go_on(store, done.run)
     assert (again.state, again.metrics) == ("finished", done.metrics)
     assert {row.epoch for row in store.metrics(done.run)} == {1, 2, 3}
     assert store.run(done.run).resumes[0]["from_step"] == 15
@@ -216,7 +261,7 @@ def test_a_run_that_died_right_after_its_row_starts_from_the_beginning(small: Sm
     run_id = RunRecorder.start(store, plan).run_id
     shutil.rmtree(home / "runs" / run_id)
     store.update_run(run_id, state="killed")
-    _, again = resume(store, run_id, quiet)
+    again = go_on(store, run_id)
     assert again.metrics == done.metrics
     assert store.run(run_id).source_hash == recorded.source_hash
 

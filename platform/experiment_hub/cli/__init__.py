@@ -1,54 +1,68 @@
 """The command line; everything heavy is imported inside the command that needs it."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from experiment_hub.cli import (
-    artifacts,
-    cost,
-    data,
-    db,
-    evaluation,
-    jobs,
-    listings,
-    models,
-    new,
-    onnx,
-    runs,
-    serve,
-    tokens,
-    training,
-    worker,
-)
+from experiment_hub.cli import evaluation, listings, onnx, runs, serve, training, worker
 from experiment_hub.errors import HubError
+
+COMMANDS = (training, runs, evaluation, listings, onnx, worker, serve)
+"""Their commands stand right behind `hub`."""
+GROUPS = {
+    "new": "Start a plugin of your own from a template.",
+    "data": "Datasets: manifests, checks, versions.",
+    "artifacts": "The artifact store.",
+    "models": "The model registry.",
+    "jobs": "The queue.",
+    "cost": "Paid compute: rates, estimates, approvals, the ledger.",
+    "db": "The metadata database.",
+    "tokens": "Who may use the API.",
+}
+"""Each is a module of this package; it is imported when somebody asks for one of its commands."""
+
+
+class Later(TyperGroup):
+    """A group that is read when one of its commands is asked for: building all commands of the hub takes longer than most of them."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override] # typer's own context is the one that it passes
+        self._read()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override] # as above
+        self._read()
+        return super().get_command(ctx, cmd_name)
+
+    def _read(self) -> None:
+        if not self.commands:
+            found: typer.Typer = import_module(f"{__name__}.{self.name}").app
+            found.rich_markup_mode = self.rich_markup_mode
+            group = typer.main.get_command(found)
+            self.commands = group.commands  # type: ignore[attr-defined] # more than one command makes a group
+
+
+class Root(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, purpose in GROUPS.items():
+            self.add_command(Later(name=name, help=purpose, no_args_is_help=True, rich_markup_mode=None))
+
 
 app = typer.Typer(
     name="hub",
+    cls=Root,
     help="Train, track, compare, register and pay; every run is recorded before it starts.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     no_args_is_help=True,
 )
-
-COMMANDS = (training, runs, evaluation, listings, onnx, worker, serve)
-"""Their commands stand right behind `hub`."""
-GROUPS = {
-    "new": (new, "Start a plugin of your own from a template."),
-    "data": (data, "Datasets: manifests, checks, versions."),
-    "artifacts": (artifacts, "The artifact store."),
-    "models": (models, "The model registry."),
-    "jobs": (jobs, "The queue."),
-    "cost": (cost, "Paid compute: rates, estimates, approvals, the ledger."),
-    "db": (db, "The metadata database."),
-    "tokens": (tokens, "Who may use the API."),
-}
-
-for module in COMMANDS:
-    app.registered_commands += module.app.registered_commands
-for name, (module, purpose) in GROUPS.items():
-    app.add_typer(module.app, name=name, help=purpose, no_args_is_help=True)
+for each in COMMANDS:
+    app.registered_commands += each.app.registered_commands
+    app.registered_groups += each.app.registered_groups
 
 
 def main() -> None:

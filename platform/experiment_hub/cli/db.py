@@ -13,7 +13,7 @@ app = typer.Typer()
 @app.command()
 def upgrade(*, home: Home = None, as_json: Json = False) -> None:
     """Bring the schema to the newest revision."""
-    from experiment_hub import upkeep
+    from experiment_hub.commands import db as upkeep
 
     upkeep.migrate(home, "head", as_json=as_json)
 
@@ -26,7 +26,7 @@ def downgrade(
     as_json: Json = False,
 ) -> None:
     """Take the schema back to REVISION; what only newer tables hold is lost, so a backup is made first."""
-    from experiment_hub import upkeep
+    from experiment_hub.commands import db as upkeep
 
     upkeep.migrate(home, revision, as_json=as_json)
 
@@ -39,7 +39,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the database as one consistent file, while others go on writing."""
-    from experiment_hub import upkeep
+    from experiment_hub.commands import db as upkeep
 
     upkeep.backup(home, target, as_json=as_json)
 
@@ -47,6 +47,6 @@ def backup(
 @app.command()
 def check(*, home: Home = None, as_json: Json = False) -> None:
     """Look for damage: the file, references, the schema, definitions of metrics."""
-    from experiment_hub import upkeep
+    from experiment_hub.commands import db as upkeep
 
     upkeep.check(home, as_json=as_json)

@@ -4,13 +4,9 @@ from typing import Annotated
 
 import typer
 
-from experiment_hub.cli.options import Assignments, Config, Home, Json
+from experiment_hub.cli.options import Assignments, Home, Json
 
 app = typer.Typer()
-
-BaselineAssignments = Annotated[
-    list[str] | None, typer.Option("--baseline-set", metavar="KEY=VALUE", help="Override one value of the baseline.")
-]
 
 
 @app.command()
@@ -25,7 +21,7 @@ def run(  # noqa: PLR0913 -- each parameter is an option of the command
     as_json: Json = False,
 ) -> None:
     """Train one run per seed of CONFIG, or continue one."""
-    from experiment_hub import commands
+    from experiment_hub.commands import training as commands
 
     if resume is not None:
         options = {"--smoke": smoke, "--seed": seed is not None, "--set": bool(assignments)}
@@ -33,20 +29,3 @@ def run(  # noqa: PLR0913 -- each parameter is an option of the command
     else:
         request = commands.RunRequest(config, smoke, seed, tuple(assignments or ()))
         commands.run(request, home, as_json=as_json)
-
-
-@app.command()
-def decide(
-    baseline: Config,
-    candidate: Config,
-    *,
-    assignments: Assignments = None,
-    baseline_set: BaselineAssignments = None,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Train both with the baseline's seeds and apply its decision rule; --set changes the candidate."""
-    from experiment_hub import commands
-
-    sides = commands.Side(baseline, tuple(baseline_set or ())), commands.Side(candidate, tuple(assignments or ()))
-    commands.decide(*sides, home, as_json=as_json)

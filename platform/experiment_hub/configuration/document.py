@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from experiment_hub.configuration.composition import layers
 from experiment_hub.configuration.explain import explain
-from experiment_hub.configuration.keys import leaves, put, resolve
-from experiment_hub.configuration.reading import KeyPath, locate, read, scalar
+from experiment_hub.configuration.keys import SMOKE, leaves, put, resolve
+from experiment_hub.configuration.reading import KeyPath, locate, scalar
 from experiment_hub.errors import ConfigurationError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -54,14 +55,20 @@ class Document:
 
 def load(config: str, *, smoke: bool = False, assignments: Sequence[str] = ()) -> Document:
     """The document of CONFIG with its smoke section (if asked) and then `--set KEY=VALUE` applied."""
-    path = locate(config)
-    data, lines = read(path)
-    document = Document(data, str(path), {place: f"{path}:{line}" for place, line in lines.items()})
-    section = data.get("smoke") or {}
+    return stages(config, smoke=smoke, assignments=assignments)[-1]
+
+
+def stages(config: str, *, smoke: bool = False, assignments: Sequence[str] = ()) -> list[Document]:
+    """The document as it grows: the lowest base first, each file on top, then the smoke section, then `--set`."""
+    files = [Document(layer.data, str(layer.file), layer.origins) for layer in layers(locate(config))]
+    document = files[-1]
+    section = document.data.get(SMOKE) or {}
     if not isinstance(section, dict):
-        raise ConfigurationError(f"{document.where(('smoke',))}: smoke: expected a mapping of dotted keys")
-    smoked = document.replaced(section, f"{document.where(('smoke',))}: smoke")
-    return (smoked if smoke else document).replaced(dict(map(_assignment, assignments)), "--set")
+        raise ConfigurationError(f"{document.where((SMOKE,))}: smoke: expected a mapping of dotted keys")
+    smoked = document.replaced(section, f"{document.where((SMOKE,))}: smoke")  # checked even when it is not asked for
+    files += [smoked] if smoke else []
+    changes = dict(map(_assignment, assignments))
+    return [*files, files[-1].replaced(changes, "--set")] if changes else files
 
 
 def from_record(data: dict[str, Any], source: str) -> Document:

@@ -39,6 +39,8 @@ def _fields(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
     """Keys that are allowed at a path inside a model."""
     current: Any = model
     for key in path:
+        if isinstance(key, int):  # an item of a list: its model was found with the list
+            continue
         annotation = current.model_fields[str(key)].annotation
         options = [annotation, *get_args(annotation)]
         current = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))

@@ -23,6 +23,10 @@ class CostSettings(StrictModel):
     """Path of a rate card beside the one that ships with the hub, relative to the home."""
     max_age_days: int = Field(default=90, ge=1)
     """A price older than this blocks a launch."""
+    approval_hours: float = Field(default=24.0, gt=0, le=24 * 31)
+    """An approval that nobody used by then is void."""
+    runaway_factor: float | None = Field(default=None, gt=1)
+    """Only where a person writes it: a job that has cost this many times what was expected is stopped."""
 
 
 class RetentionSettings(StrictModel):
@@ -31,6 +35,11 @@ class RetentionSettings(StrictModel):
     checkpoints_days: int = Field(default=30, ge=0)
     grace_hours: float = Field(default=24.0, ge=0)
     """Between the two phases of a collection."""
+
+
+class EvaluationSettings(StrictModel):
+    final_uses: int = Field(default=1, ge=0)
+    """How often the hidden final split of one dataset may be measured on."""
 
 
 class Settings(StrictModel):
@@ -42,6 +51,7 @@ class Settings(StrictModel):
     project: str = "default"
     cost: CostSettings = CostSettings()
     retention: RetentionSettings = RetentionSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
 
 def settings(home: Path) -> Settings:

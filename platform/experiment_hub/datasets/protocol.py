@@ -1,6 +1,7 @@
 """The contract of a dataset; a new one is one new module here with a module-level `DATASET`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,14 +13,34 @@ from experiment_hub.tasks import DataSpec
 
 @dataclass(frozen=True)
 class Samples:
-    """`ids` are stable and unique: they alone decide the split of a sample."""
+    """`ids` are stable and unique; they decide the split of a sample, or its group does where there are groups."""
 
     ids: tuple[str, ...]
     inputs: NDArray[Any]
-    """[samples, *spec.input_shape]: float32, or int64 for tokens."""
+    """[samples, *spec.input_shape]: float32, or int64 for tokens; may be mapped from a file."""
     targets: NDArray[np.int64]
     """[samples] or [samples, sequence]; `IGNORED_TARGET` where nothing is asked."""
     spec: DataSpec
+    groups: tuple[str, ...] | None = None
+    """[samples] where near-duplicates or relatives exist: the members of a group are never torn apart by a split."""
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """[samples] for each declared column by which an evaluation looks at parts of the data."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a file, told without showing what the file holds."""
+
+    file: str
+    row: int | None
+    """As people count: from 1, the header of a CSV file included."""
+    column: str | None
+    expected: str
+
+    def __str__(self) -> str:
+        row = "" if self.row is None else f", row {self.row}"
+        column = "" if self.column is None else f", column {self.column}"
+        return f"{self.file}{row}{column}: expected {self.expected}"
 
 
 @runtime_checkable
@@ -37,4 +58,12 @@ class DatasetSpec(Protocol):
         """Settings next to `data.name` and `data.splits`, all required."""
 
     def generate(self, config: Any) -> Samples:
-        """A pure function of `config`: no global random state, no clock, no network."""
+        """A pure function of `config` and of the files that it names: no global random state, no clock."""
+
+
+@runtime_checkable
+class Validated(Protocol):
+    """What a dataset that reads files has as well: `hub data check` shows all that is wrong at once."""
+
+    def validate(self, config: Any) -> Sequence[Problem]:
+        """Everything that is wrong with the files, the first ones of each kind; empty when they can be used."""

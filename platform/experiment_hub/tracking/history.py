@@ -1,45 +1,64 @@
-"""Reading runs: a run whose process is dead is shown, and recorded, as killed."""
+"""Reading runs, after taking in what they wrote since the last look."""
 
 from typing import Any
 
+from sqlalchemy import select
+
+from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.store import MetadataStore
-from experiment_hub.metadata.tables import Run
-from experiment_hub.tracking.clock import now
-from experiment_hub.tracking.process import Owner, is_dead
+from experiment_hub.metadata.tables import Run, RunMetric, RunTag
+from experiment_hub.tracking.index import refresh
+from experiment_hub.tracking.series.layout import TIMED
 
 RUNNING, FINISHED, FAILED, NAN, KILLED = "running", "finished", "failed", "nan", "killed"
 
 
-def reconcile(store: MetadataStore) -> None:
-    for run in store.runs(state=RUNNING):
-        if is_dead(Owner(run.host, run.pid, run.process_started)):
-            store.change_state(
-                run.id, before=[RUNNING], state=KILLED, error=f"process {run.pid} is gone", ended_at=now()
-            )
-
-
 def all_runs(store: MetadataStore) -> list[Run]:
-    reconcile(store)
+    refresh(store)
     return store.runs()
 
 
 def one_run(store: MetadataStore, run_id: str) -> Run:
-    reconcile(store)
+    refresh(store)
     return store.run(run_id)
 
 
 def describe(store: MetadataStore, run: Run) -> dict[str, Any]:
-    """Everything about a run as plain data."""
+    """Everything about a run as plain data; NaN and infinity are text."""
     columns = {column.key: getattr(run, column.key) for column in Run.__table__.columns}
     values = store.metrics(run.id)
+    curves = _curves(store, run.id)
+    folder = store.home / run.folder
     return {
         **columns,
         "run": columns.pop("id"),
-        "folder": str(store.home / run.folder),
-        "metrics": store.last_metrics([run.id])[run.id],
+        "folder": str(folder),
+        "folder_host": None if folder.is_dir() else run.host,
+        "tags": tags(store, run.id),
+        "metrics": store.last_metrics([run.id])[run.id] or _last(curves),
         "metric_versions": {row.metric: row.version for row in values},
+        "curves": curves,
         "history": [
             {"epoch": row.epoch, "step": row.step, "metric": f"{row.split}.{row.metric}", "value": row.value}
             for row in values
         ],
     }
+
+
+def tags(store: MetadataStore, run_id: str) -> list[str]:
+    with reading(store.engine) as session:
+        return list(session.scalars(select(RunTag.tag).where(RunTag.run_id == run_id).order_by(RunTag.tag)))
+
+
+def _curves(store: MetadataStore, run_id: str) -> dict[str, dict[str, Any]]:
+    query = select(RunMetric).where(RunMetric.run_id == run_id).order_by(RunMetric.name)
+    fields = ("last_step", "minimum", "maximum", "points", "version")
+    with reading(store.engine) as session:
+        return {
+            row.name: {"last": row.odd or row.last, **{field: getattr(row, field) for field in fields}}
+            for row in session.scalars(query)
+        }
+
+
+def _last(curves: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: row["last"] for name, row in curves.items() if not name.startswith(TIMED)}

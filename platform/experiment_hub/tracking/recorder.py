@@ -1,26 +1,35 @@
 """Recording one run: its row stands before anything else happens, its end is written whatever happens."""
 
 import json
-import secrets
+import os
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
 import yaml
 
-from experiment_hub.errors import HubError, NonFiniteError, ResumeError, RunFailedError, RunKilledError
+from experiment_hub.configuration.settings import settings
+from experiment_hub.errors import DiskFullError, HubError, NonFiniteError, ResumeError, RunFailedError, RunKilledError
+from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Run
 from experiment_hub.tracking.clock import now
 from experiment_hub.tracking.files import write_atomically, write_json
 from experiment_hub.tracking.history import FAILED, FINISHED, KILLED, NAN, RUNNING
+from experiment_hub.tracking.hooks import say
+from experiment_hub.tracking.identity import new_run_id
+from experiment_hub.tracking.index import summarise
+from experiment_hub.tracking.output import Tee, tee
 from experiment_hub.tracking.process import this_process
+from experiment_hub.tracking.rows import write_parameters
+from experiment_hub.tracking.series.layout import FOLDER as SERIES
+from experiment_hub.tracking.series.writer import SeriesWriter
+from experiment_hub.tracking.system import EVERY_SECONDS, watch
 
 FLUSH_SECONDS = 1.0  # metrics wait in memory at most this long, so that short epochs do not wait for the disk
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -35,10 +44,9 @@ class Plan:
     smoke: bool
     config: dict[str, Any]
     overrides: dict[str, Any]
-
-
-def new_run_id() -> str:
-    return f"r-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    project: str | None = None
+    """None: what `hub.yaml` of the home says."""
+    parent_id: str | None = None
 
 
 class RunRecorder:
@@ -48,29 +56,35 @@ class RunRecorder:
         self.store = store
         self.run_id = run_id
         self.folder = store.home / "runs" / run_id
+        self.series = SeriesWriter(self.folder / SERIES)
+        """Curves: `series.log({"train.loss": loss}, step)` costs about a microsecond."""
         self._earlier_seconds = earlier_seconds
         self._began = time.perf_counter()
         self._pending: list[dict[str, Any]] = []
         self._flushed = self._began
         self._handlers: dict[signal.Signals, Any] = {}
+        self._tee: Tee | None = None
+        self._ended = threading.Event()
 
     @classmethod
     def start(cls, store: MetadataStore, plan: Plan) -> Self:
         """Row first, then folder and snapshot: a run that dies here is still known."""
-        run_id, owner = new_run_id(), this_process()
-        store.add_run(
-            Run(
-                id=run_id,
-                state=RUNNING,
-                folder=f"runs/{run_id}",
-                created_at=now(),
-                host=owner.host,
-                pid=owner.pid,
-                process_started=owner.started,
-                resumes=[],
-                **asdict(plan),
+        run_id = new_run_id()
+        columns = {**asdict(plan), "project": plan.project or settings(store.home).project}
+        with writing(store.engine) as session:
+            session.add(
+                Run(
+                    id=run_id,
+                    state=RUNNING,
+                    folder=f"runs/{run_id}",
+                    created_at=now(),
+                    resumes=[],
+                    **_process(),
+                    **columns,
+                )
             )
-        )
+            session.flush()
+            write_parameters(session, run_id, plan.config)
         recorder = cls(store, run_id)
         recorder.folder.mkdir(parents=True)
         write_json(recorder.folder / "snapshot.json", {"run": run_id, **asdict(plan)})
@@ -80,9 +94,8 @@ class RunRecorder:
     @classmethod
     def resume(cls, store: MetadataStore, run: Run) -> Self:
         """Take over a run that ended early; of two processes that try, one raises ResumeError."""
-        owner = this_process()
-        values = {"host": owner.host, "pid": owner.pid, "process_started": owner.started, "state": RUNNING}
-        if not store.change_state(run.id, before=[KILLED, FAILED], error=None, ended_at=None, **values):
+        values = {"state": RUNNING, "error": None, "ended_at": None, **_process()}
+        if not store.change_state(run.id, before=[KILLED, FAILED], **values):
             raise ResumeError(f"run {run.id} is {store.run(run.id).state}; only killed and failed runs can be resumed")
         recorder = cls(store, run.id, run.seconds or 0.0)
         recorder.folder.mkdir(parents=True, exist_ok=True)  # it may have died before it had one
@@ -91,20 +104,34 @@ class RunRecorder:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python refuses handlers
             self._handlers = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
+        self._tee = tee(self.folder)
+        watch(self.series, self._ended, EVERY_SECONDS)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         for number in self._handlers:
             signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the record of the first
+        self._ended.set()
         self.flush()
+        self._close_series()
         state = _state(error)
         message = None if error is None else f"{type(error).__name__}: {error}"
         self.store.update_run(self.run_id, state=state, error=message, ended_at=now(), seconds=self.seconds)
+        if self._tee:
+            self._tee.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if isinstance(error, Exception) and not isinstance(error, HubError):
             self._explain(error)
         return state == NAN
+
+    def _close_series(self) -> None:
+        """A full disk must not keep the end of the run from being recorded."""
+        try:
+            self.series.close()
+        except DiskFullError as error:
+            say(str(error))
+        summarise(self.store, self.run_id)
 
     def _explain(self, error: Exception) -> NoReturn:
         """Keep the traceback with the run, and make the error one of ours."""
@@ -133,6 +160,7 @@ class RunRecorder:
             split, metric = name.split(".", 1)
             row = {"run_id": self.run_id, "epoch": epoch, "step": step, "split": split, "metric": metric}
             self._pending.append({**row, "version": versions[metric], "value": value})
+        self.series.log(values, step)
         if time.perf_counter() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
@@ -140,6 +168,18 @@ class RunRecorder:
         self.store.record_metrics(self._pending)
         self._pending = []
         self._flushed = time.perf_counter()
+
+
+def _process() -> dict[str, Any]:
+    """Who works on the run: this process, in the queue's job where there is one."""
+    owner = this_process()
+    return {
+        "host": owner.host,
+        "pid": owner.pid,
+        "process_started": owner.started,
+        "process_boot": owner.boot,
+        "job_id": os.environ.get("HUB_JOB"),
+    }
 
 
 def _stop(number: int, _: FrameType | None) -> None:

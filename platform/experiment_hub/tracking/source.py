@@ -7,9 +7,11 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 GIT_SECONDS = 10
+NO_GIT: dict[str, Any] = dict.fromkeys(("git_commit", "git_tree", "git_dirty"))
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,18 @@ class Source:
 @cache
 def source() -> Source:
     """Once per process: code that is already imported does not change any more."""
-    known = _git("ls-files", "--error-unmatch", "__init__.py") is not None
-    commit = _git("rev-parse", "HEAD") if known else None
-    tree = _git("rev-parse", "HEAD^{tree}") if commit else None
-    status = _git("status", "--porcelain", "--", ".") if commit else None
-    return Source(commit, tree, None if status is None else bool(status), source_hash(PACKAGE))
+    known = _git(PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
+    return Source(**(git_view(PACKAGE) if known else NO_GIT), source_hash=source_hash(PACKAGE))
+
+
+def git_view(folder: Path) -> dict[str, Any]:
+    """Commit, tree and whether the folder differs from the commit; None each without a repository."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return NO_GIT
+    status = _git(folder, "status", "--porcelain", "--", ".")
+    dirty = None if status is None else bool(status)
+    return {"git_commit": commit, "git_tree": _git(folder, "rev-parse", "HEAD^{tree}"), "git_dirty": dirty}
 
 
 def source_hash(folder: Path) -> str:
@@ -49,13 +58,13 @@ def module_hash(module: str) -> str | None:
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
 
 
-def _git(*arguments: str) -> str | None:
-    """Output of git in the package's folder; None without git, without repository or when it refuses."""
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Output of git in a folder; None without git, without repository or when it refuses."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=PACKAGE,
+            cwd=folder,
             env={**environment, "GIT_OPTIONAL_LOCKS": "0"},  # reading must not touch the index of a working agent
             capture_output=True,
             text=True,

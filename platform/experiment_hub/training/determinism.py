@@ -2,6 +2,9 @@
 
 import os
 import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,14 +12,37 @@ import torch
 
 from experiment_hub.errors import ConfigurationError
 
+DEBUG_MODES = {"strict": "error", "warn": "warn", "off": "default"}
+SURPRISE = "does not have a deterministic implementation"
 
-def seed_everything(seed: int) -> None:
-    """Seed python, numpy and torch; refuse operations that are not deterministic."""
+
+def seed_everything(seed: int, mode: str = "strict") -> None:
+    """Seed python, numpy and torch; `strict` refuses operations that are not deterministic, `warn` warns of them."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
-    torch.use_deterministic_algorithms(mode=True)
+    # torch.use_deterministic_algorithms does the same and loads torch's compiler, which takes seconds
+    torch.set_deterministic_debug_mode(DEBUG_MODES[mode])
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 -- plugins may use the global generator, so it must be seeded too
     torch.manual_seed(seed)
+
+
+@contextmanager
+def surprises() -> Iterator[list[str]]:
+    """Names of the operations that torch warns of because they are not deterministic; complete at the end."""
+    named: list[str] = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=f".*{SURPRISE}")
+        show = warnings.showwarning
+
+        def note(message: Warning | str, *rest: Any, **more: Any) -> None:
+            text = str(message)
+            if SURPRISE not in text:
+                show(message, *rest, **more)
+            elif (name := text.partition(" ")[0]) not in named:
+                named.append(name)
+
+        warnings.showwarning = note
+        yield named
 
 
 def capture_rng() -> dict[str, Any]:

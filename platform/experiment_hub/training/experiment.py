@@ -14,7 +14,9 @@ from experiment_hub.metrics.registry import metric, metrics
 from experiment_hub.plugins.protocol import ModelPlugin
 from experiment_hub.plugins.registry import plugin
 from experiment_hub.strict import Hyperparameters
+from experiment_hub.tracking.clock import now
 from experiment_hub.tracking.source import module_hash
+from experiment_hub.training.callbacks.registry import callback
 from experiment_hub.training.determinism import resolve_device
 
 
@@ -29,7 +31,22 @@ class Experiment:
     metrics: tuple[MetricDefinition, ...]
 
     def resolved(self) -> dict[str, Any]:
-        return self.config.model_dump(mode="json", exclude_none=True)
+        dumped = self.config.model_dump(mode="json", exclude_none=True)
+        for name, section in (("model", self.config.model), ("data", self.config.data)):
+            dumped[name] |= section.model_extra or {}  # there `null` is a value that the plugin asked for
+        return dumped
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """Rows of `metric_versions`: what the figures of a run mean."""
+        return [
+            {
+                **each.words(),
+                "definition_hash": each.fingerprint(),
+                "code_hash": module_hash(metrics()[each.name].module),
+                "added_at": now(),
+            }
+            for each in self.metrics
+        ]
 
     def extensions(self) -> dict[str, Any]:
         """Module and content hash of everything that the configuration names."""
@@ -56,8 +73,18 @@ def assemble(document: Document) -> Experiment:
             f"{document.where(('data', 'name'))}: data.name: {config.data.name} is a {data.item.task} dataset, "
             f"model {config.model.type} needs {model.item.task}"
         )
+    for name, settings in config.training.callbacks.items():
+        _callback(document, name, settings)
     resolve_device(config.training.device)
     return experiment
+
+
+def _callback(document: Document, name: str, settings: dict[str, Any]) -> None:
+    place = ("training", "callbacks", name)
+    try:
+        document.parse(callback(name).Config, settings, place)
+    except UnknownNameError as error:
+        raise ConfigurationError(f"{document.where(place)}: {'.'.join(place)}: {error}") from error
 
 
 def _named(document: Document, config: ExperimentConfig) -> tuple[Extension[ModelPlugin], Extension[DatasetSpec]]:

@@ -1,7 +1,7 @@
 """All tables; importing this package makes every one of them known to the declarative base."""
 
 from experiment_hub.metadata.tables.access import IdempotencyKey, Token
-from experiment_hub.metadata.tables.artifacts import Artifact, ArtifactLink
+from experiment_hub.metadata.tables.artifacts import Artifact, ArtifactLink, ArtifactOwner, ArtifactPart
 from experiment_hub.metadata.tables.base import Base
 from experiment_hub.metadata.tables.cost import Approval, CostEntry, Estimate
 from experiment_hub.metadata.tables.data import DatasetVersion, HoldoutUse
@@ -15,6 +15,8 @@ __all__ = [
     "Approval",
     "Artifact",
     "ArtifactLink",
+    "ArtifactOwner",
+    "ArtifactPart",
     "Base",
     "CostEntry",
     "DatasetVersion",

@@ -1,7 +1,5 @@
 """Artifacts by content, and who needs them."""
 
-from typing import Any
-
 from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,10 +19,32 @@ class Artifact(Base):
     kind: Mapped[str]
     """file, or folder: a manifest of files."""
     state: Mapped[str]
-    """present, or condemned: marked by a first collection, removed by a later one unless it was needed again."""
+    """arriving (may be incomplete), present, condemned (by a first collection, unless needed again) or removed."""
+    removals: Mapped[int]
+    """How often it was removed; tells a writer that a collection came between."""
     created_at: Mapped[str]
+    touched_at: Mapped[str]
+    """When somebody stored or named it last; what is young stays."""
     condemned_at: Mapped[str | None]
-    facts: Mapped[dict[str, Any]]
+
+
+class ArtifactPart(Base):
+    """One content that a folder is made of."""
+
+    __tablename__ = "artifact_parts"
+    __table_args__ = (Index("artifact_parts_by_digest", "digest"),)
+
+    folder: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), primary_key=True)
+    digest: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"), primary_key=True)
+
+
+class ArtifactOwner(Base):
+    """One row: what this database writes into a store to call it its own, because a store can have one collector only."""
+
+    __tablename__ = "artifact_owner"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token: Mapped[str]
 
 
 class ArtifactLink(Base):
@@ -34,7 +54,7 @@ class ArtifactLink(Base):
     __table_args__ = (Index("artifact_links_by_digest", "digest"),)
 
     owner_kind: Mapped[str] = mapped_column(primary_key=True)
-    """run, model, baseline, dataset, evaluation or job."""
+    """run, model, baseline, dataset, evaluation, job or user."""
     owner: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from experiment_hub.metadata.tables.base import Base
@@ -18,7 +18,16 @@ class RegisteredModel(Base):
 
 class ModelVersion(Base):
     __tablename__ = "model_versions"
-    __table_args__ = (Index("model_versions_by_digest", "digest"),)
+    __table_args__ = (
+        Index("model_versions_by_digest", "digest"),
+        Index(
+            "one_version_in_production",
+            "model",
+            unique=True,
+            sqlite_where=text("stage = 'production'"),
+            postgresql_where=text("stage = 'production'"),
+        ),
+    )
 
     model: Mapped[str] = mapped_column(ForeignKey("registered_models.name"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
@@ -55,12 +64,16 @@ class ModelEvent(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     model: Mapped[str] = mapped_column(ForeignKey("registered_models.name"))
     kind: Mapped[str]
-    """registered, promoted, rolled_back, alias or archived."""
+    """registered, promoted, alias, archived or rolled_back."""
     subject: Mapped[str]
-    """The stage or alias that moved."""
+    """The stage or alias that moved; an alias with `@` before it."""
     before: Mapped[int | None]
     after: Mapped[int | None]
-    """Versions."""
+    """Versions that the subject meant."""
+    moves: Mapped[list[Any]]
+    """Every version whose stage changed: `[version, stage before, stage after]`."""
+    undone_by: Mapped[int | None]
+    """The event that took this one back."""
     evaluation_id: Mapped[str | None]
     reason: Mapped[str | None]
     actor: Mapped[str]

@@ -15,6 +15,7 @@ class Run(Base):
     __table_args__ = (
         Index("runs_by_state", "state"),
         Index("runs_by_project", "project", "created_at"),
+        Index("runs_by_job", "job_id"),
         Index("runs_by_time", "created_at", "id"),
     )
 
@@ -48,7 +49,10 @@ class Run(Base):
     host: Mapped[str]
     pid: Mapped[int]
     process_started: Mapped[float]
-    """Seconds since the epoch; with `pid` it tells a process from a later one of the same number."""
+    """With `pid` it tells a process from a later one of the same number: seconds since the machine's start where
+    `process_boot` is known, else since the epoch."""
+    process_boot: Mapped[str | None]
+    """Linux's name for that start of the machine."""
     git_commit: Mapped[str | None]
     git_tree: Mapped[str | None]
     git_dirty: Mapped[bool | None]
@@ -59,6 +63,10 @@ class Run(Base):
     """Module and content hash of the plugin, the dataset and each metric."""
     parameters_trainable: Mapped[int | None]
     parameters_total: Mapped[int | None]
+    summary: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Figures and words that a script set for the whole run."""
+    inputs: Mapped[list[Any] | None] = mapped_column(JSON)
+    """What a script says it read: `name` with `digest` or `run`."""
     resumes: Mapped[list[Any]]
     """One entry per continuation: when, from which step, with which source."""
 

@@ -13,6 +13,7 @@ METRIC = MetricDefinition(
     direction="max",
     formula="mean over targets of [argmax(outputs) = target]; the first of equal maxima counts",
     source="Bishop: Pattern Recognition and Machine Learning (2006), section 1.5.1",
+    aggregation="mean",
     tasks=frozenset({CLASSIFICATION, NEXT_TOKEN}),
     compute=compute,
 )

@@ -14,6 +14,7 @@ METRIC = MetricDefinition(
     direction="min",
     formula="mean over targets of -ln softmax(outputs)[target]",
     source="Goodfellow, Bengio, Courville: Deep Learning (2016), section 6.2.1",
+    aggregation="mean",
     tasks=frozenset({CLASSIFICATION, NEXT_TOKEN}),
     compute=compute,
 )

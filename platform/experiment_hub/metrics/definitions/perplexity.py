@@ -17,6 +17,7 @@ METRIC = MetricDefinition(
     direction="min",
     formula="exp(mean over targets of -ln softmax(outputs)[target])",
     source="Jelinek, Mercer, Bahl, Baker: Perplexity (1977)",
+    aggregation="mean",
     tasks=frozenset({NEXT_TOKEN}),
     compute=compute,
 )

@@ -34,6 +34,8 @@ class Status:
     detail: str = ""
     billed_seconds: float | None = None
     """Of a paid launcher: what it will be paid for, so far."""
+    elapsed_seconds: float | None = None
+    """How long it has been running, where the launcher knows it better than a worker that came later."""
 
 
 @runtime_checkable
@@ -45,6 +47,10 @@ class Launcher(Protocol):
     @property
     def paid(self) -> bool:
         """Whether a start costs money: then there must be an estimate, and an approval where its tier asks for one."""
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether it uses the processors, GPUs and memory of the worker's machine, and can be polled from there only."""
 
     def check(self, launch: Launch) -> list[str]:
         """What stands against starting here, in words for people; empty when nothing does."""

@@ -14,8 +14,12 @@ def upgrade() -> None:
         batch.add_column(sa.Column("notes", sa.String()))
         batch.add_column(sa.Column("parent_id", sa.String()))
         batch.add_column(sa.Column("job_id", sa.String()))
+        batch.add_column(sa.Column("process_boot", sa.String()))
+        batch.add_column(sa.Column("summary", sa.JSON()))
+        batch.add_column(sa.Column("inputs", sa.JSON()))
         batch.alter_column("seed", existing_type=sa.Integer(), type_=sa.BigInteger(), nullable=True)
     op.create_index("runs_by_project", "runs", ["project", "created_at"])
+    op.create_index("runs_by_job", "runs", ["job_id"])
     op.create_index("runs_by_time", "runs", ["created_at", "id"])
     op.create_table(
         "run_parameters",
@@ -51,10 +55,11 @@ def downgrade() -> None:
     op.drop_table("run_tags")
     op.drop_table("run_metrics")
     op.drop_table("run_parameters")
+    op.drop_index("runs_by_job", "runs")
     op.drop_index("runs_by_time", "runs")
     op.drop_index("runs_by_project", "runs")
     op.execute("UPDATE runs SET seed = 0 WHERE seed IS NULL")
     with op.batch_alter_table("runs") as batch:
         batch.alter_column("seed", existing_type=sa.BigInteger(), type_=sa.Integer(), nullable=False)
-        for name in ("job_id", "parent_id", "notes", "kind", "project"):
+        for name in ("inputs", "summary", "process_boot", "job_id", "parent_id", "notes", "kind", "project"):
             batch.drop_column(name)

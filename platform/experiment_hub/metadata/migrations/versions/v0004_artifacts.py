@@ -14,11 +14,23 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("removals", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.String(), nullable=False),
+        sa.Column("touched_at", sa.String(), nullable=False),
         sa.Column("condemned_at", sa.String()),
-        sa.Column("facts", sa.JSON(), nullable=False),
     )
     op.create_index("artifacts_by_state", "artifacts", ["state"])
+    op.create_table(
+        "artifact_parts",
+        sa.Column("folder", sa.String(), sa.ForeignKey("artifacts.digest"), primary_key=True),
+        sa.Column("digest", sa.String(), sa.ForeignKey("artifacts.digest"), primary_key=True),
+    )
+    op.create_index("artifact_parts_by_digest", "artifact_parts", ["digest"])
+    op.create_table(
+        "artifact_owner",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("token", sa.String(), nullable=False),
+    )
     op.create_table(
         "artifact_links",
         sa.Column("owner_kind", sa.String(), primary_key=True),
@@ -34,4 +46,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("artifact_links")
+    op.drop_table("artifact_owner")
+    op.drop_table("artifact_parts")
     op.drop_table("artifacts")

@@ -28,6 +28,15 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(), nullable=False),
     )
     op.create_index("model_versions_by_digest", "model_versions", ["digest"])
+    in_production = sa.text("stage = 'production'")
+    op.create_index(
+        "one_version_in_production",
+        "model_versions",
+        ["model"],
+        unique=True,
+        sqlite_where=in_production,
+        postgresql_where=in_production,
+    )
     op.create_table(
         "model_aliases",
         sa.Column("model", sa.String(), sa.ForeignKey("registered_models.name"), primary_key=True),
@@ -43,6 +52,8 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("before", sa.Integer()),
         sa.Column("after", sa.Integer()),
+        sa.Column("moves", sa.JSON(), nullable=False),
+        sa.Column("undone_by", sa.Integer()),
         sa.Column("evaluation_id", sa.String()),
         sa.Column("reason", sa.String()),
         sa.Column("actor", sa.String(), nullable=False),

@@ -44,16 +44,31 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Double()),
         sa.Column("launcher", sa.String(), nullable=False),
         sa.Column("gpu", sa.String()),
+        sa.Column("fan_out", sa.String()),
         sa.Column("estimate_hash", sa.String()),
         sa.Column("day", sa.String(), nullable=False),
         sa.Column("at", sa.String(), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
     )
     op.create_index("cost_entries_by_job", "cost_entries", ["job_id"])
-    op.create_index("cost_entries_by_day", "cost_entries", ["project", "day"])
+    op.create_index("cost_entries_by_day", "cost_entries", ["day", "project"])
+    paid = sa.text("kind IN ('spend', 'adjust')")
+    once = ["job_id", "attempt", "kind"]
+    op.create_index("cost_entries_once", "cost_entries", once, unique=True, sqlite_where=paid, postgresql_where=paid)
+    op.create_table(
+        "fan_outs",
+        sa.Column("project", sa.String(), primary_key=True),
+        sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("launcher", sa.String(), nullable=False),
+        sa.Column("first_job", sa.String()),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("fan_outs")
     op.drop_table("cost_entries")
     op.drop_table("approvals")
     op.drop_table("estimates")

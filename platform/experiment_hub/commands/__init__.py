@@ -1,0 +1,1 @@
+"""What the commands of `hub` do; their options are in `cli`."""
