@@ -91,7 +91,7 @@ def test_compare_tells_better_from_worse_by_direction(hub: Hub, small: Small) ->
     assert {each["verdict"] for each in same["metrics"].values()} == {"equal"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_decide_in_both_directions_and_for_no_difference(hub: Hub, small: Small) -> None:
     path = small(seeds=[0, 1, 2])
     weak = small("weak.yaml", seeds=[9], **{"training.learning_rate": 1e-6})

@@ -57,12 +57,14 @@ def whole(known: Catalog) -> None:
     assert {stored.digest for stored in known.content.store.listing()} == needed
 
 
+@pytest.mark.long
 def test_no_name_ever_leads_to_removed_content_while_many_store_and_collect(any_home: Path) -> None:
     stored, removed = map(int, race(any_home, "race").split())
     assert min(stored, removed) > 0  # they did meet
     whole(catalog(any_home))
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_nothing_named_is_lost_and_nothing_else_stays(any_home: Path) -> None:
     assert int(race(any_home, "kill").split()[0]) > 0
     known = catalog(any_home)

@@ -72,7 +72,7 @@ def test_a_twelve_dollar_job_waits_for_a_person_and_then_runs(hub: Hub, home: Pa
     assert [row["kind"] for row in json.loads(out)["entries"]] == ["reserve", "spend", "release"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thirty_dollar_job_asks_for_a_reason_and_a_small_variant_first(hub: Hub, home: Path) -> None:
     capped(home, 100)
     code, large = submit(hub, "7.5h", "--fan-out", "big")
@@ -91,7 +91,7 @@ def test_a_thirty_dollar_job_asks_for_a_reason_and_a_small_variant_first(hub: Hu
     assert state(hub, large) == "finished"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_is_killed_while_it_owes_money_neither_forgets_nor_pays_twice(hub: Hub, home: Path) -> None:
     capped(home, 100)
     _, job = submit(hub, "1h", "--option", "simulated.speed=600", script="sleep 2")

@@ -115,7 +115,7 @@ def test_a_figure_that_is_recorded_twice_replaces_itself(home: Path) -> None:
     assert store.last_metrics(["r-1"]) == {"r-1": {"val.loss": 2.0}}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_may_create_and_write_a_home_at_once(home: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(home), "25"]
     writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]

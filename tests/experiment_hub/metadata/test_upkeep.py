@@ -227,7 +227,7 @@ def test_a_server_that_is_not_there_is_said_without_the_password(home: Path) -> 
     assert "secret" not in str(error.value)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_server_that_went_away_is_said_and_used_again_when_it_is_back(
     postgres_home: Path, postgres_server: "postgres.Server"
 ) -> None:
@@ -244,7 +244,7 @@ def test_a_server_that_went_away_is_said_and_used_again_when_it_is_back(
         session.add(token("n"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_may_open_an_empty_postgresql_at_once(postgres_home: Path) -> None:
     code = "import sys; from pathlib import Path; from experiment_hub.metadata.database import open_engine; open_engine(Path(sys.argv[1])).dispose()"
     openers = [subprocess.Popen([sys.executable, "-c", code, str(postgres_home)]) for _ in range(4)]

@@ -138,7 +138,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_packages_of_every_kind_pass_their_own_tests_once_installed(site: Path, tmp_path: Path) -> None:
     """Away from their sources: what is found is found by the installed entry points."""
     for name in KINDS.values():
@@ -147,7 +147,7 @@ def test_packages_of_every_kind_pass_their_own_tests_once_installed(site: Path, 
     assert "9 passed" in own_tests(tmp_path, site, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_framework_of_its_own_needs_no_change_of_the_hub(site: Path, tmp_path: Path) -> None:
     config = tmp_path / "counted.yaml"
     config.write_text(CONFIG, encoding="utf-8")

@@ -37,7 +37,7 @@ def test_a_framework_that_nobody_brings_is_refused_by_name() -> None:
         runtime_of(Plugin())  # type: ignore[arg-type] # nothing else of it is asked
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_listing_plugins_imports_none_of_their_libraries() -> None:
     program = (
         "import sys; sys.argv = ['hub', 'plugins', '--json']\n"

@@ -122,7 +122,7 @@ def test_a_model_that_needs_too_much_memory_fails_as_such(small: Small, slow_mod
     assert json.loads((folder / failure.FILE).read_text())["class"] == "out_of_memory"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_who_asks_a_run_to_stop_gets_a_checkpoint_of_this_very_step(small: Small, home: Path, slow_model: Path) -> None:
     config = small(**{"model.type": "slow", "training.epochs": 500})
     process = start(slow_model, str(config), "--seed", "0", STEP_SECONDS="0.05")
@@ -143,7 +143,7 @@ def steps(folder: Path) -> list[int]:
     return [int(step) for step in read_one(folder / "series", "train/loss").steps]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_step_that_never_ends_can_be_stopped_all_the_same(
     small: Small, home: Path, slow_model: Path, tmp_path: Path
 ) -> None:

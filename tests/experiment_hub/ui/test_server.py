@@ -51,6 +51,7 @@ def test_the_printed_link_opens_the_page_and_nothing_else_does(serving: "Serving
         assert printed["process"].wait(timeout=20) in {0, -15}
 
 
+@pytest.mark.long
 def test_a_port_that_is_taken_and_an_open_door_are_refused(serving: "Serving", home: Path) -> None:
     command = [sys.executable, "-m", "experiment_hub", "serve", "--home", str(home)]
     with serving(home) as printed:
@@ -61,6 +62,7 @@ def test_a_port_that_is_taken_and_an_open_door_are_refused(serving: "Serving", h
     assert (opened.returncode, "hub tokens new" in opened.stderr) == (2, True)
 
 
+@pytest.mark.long
 def test_a_database_that_is_gone_is_said_and_used_again_when_it_is_back(
     serving: "Serving", postgres_home: Path, postgres_server: "postgres.Server"
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_database_that_is_gone_is_said_and_used_again_when_it_is_back(
         assert get(address, token)[0] == 200
 
 
+@pytest.mark.long
 def test_events_arrive_while_a_run_goes_on_and_a_stream_is_taken_up_again(serving: "Serving", home: Path) -> None:
     token = tokens.create(MetadataStore(home).engine, "ada", "viewer", days=None).secret
     with serving(home) as printed:

@@ -141,6 +141,7 @@ def test_workers_killed_at_random_moments_start_each_job_once(machine: Any) -> N
     assert sorted(map(int, (machine.home / "count").read_text().split())) == list(range(60))
 
 
+@pytest.mark.long
 def test_a_worker_that_slept_past_its_lease_changes_nothing_when_it_wakes_up(machine: Any) -> None:
     job = machine.sh("echo $HUB_ATTEMPT >>count; sleep 5")
     asleep = machine.start("--capacity", "1")
@@ -192,6 +193,7 @@ def test_two_machines_share_the_jobs_of_one_postgresql(
     assert set(homes) == {"one", "other"}
 
 
+@pytest.mark.long
 def test_a_database_that_goes_away_and_comes_back_costs_nothing(
     machines: Callable[..., Any], postgres_server: "postgres.Server"
 ) -> None:
@@ -211,6 +213,7 @@ def test_a_database_that_goes_away_and_comes_back_costs_nothing(
     assert worker.poll() is None
 
 
+@pytest.mark.long
 def test_a_silent_machines_job_fails_with_the_reason_unless_it_may_run_twice(
     machines: Callable[..., Any], postgres_server: "postgres.Server"
 ) -> None:
