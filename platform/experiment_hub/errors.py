@@ -18,6 +18,7 @@ HubError                          exit code 1
 ├── DatabaseGoneError             the database cannot be reached, is full or stays locked: exit code 4
 ├── DiskFullError                 the disk has no room for what must be kept: exit code 4
 ├── StoreGoneError                the artifact store cannot be reached or written, or is full: exit code 4
+├── OutOfReachError               a file cannot be read or written: exit code 4
 ├── CorruptError                  stored content is not what was stored: exit code 4
 ├── NotDeterministicError        two evaluations of the same thing differ: exit code 4
 ├── WaitsForPersonError           needs a person's word (an approval): exit code 3
@@ -98,6 +99,10 @@ class DiskFullError(HubError):
 
 
 class StoreGoneError(HubError):
+    exit_code = 4
+
+
+class OutOfReachError(HubError):
     exit_code = 4
 
 

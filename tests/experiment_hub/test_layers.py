@@ -10,7 +10,7 @@ import experiment_hub
 from experiment_hub.plugins.registry import plugins
 
 PACKAGE = Path(str(experiment_hub.__file__)).parent
-GROUND = {"errors", "strict", "tasks", "discovery", "output"}
+GROUND = {"errors", "strict", "tasks", "discovery", "output", "times", "files", "canonical"}
 TOP = {"cli", "commands", "ui", "__main__"}
 FLOORS = {
     **dict.fromkeys(GROUND, 0),

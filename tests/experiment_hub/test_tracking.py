@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 from experiment_hub.errors import NonFiniteError, ResumeError, RunFailedError, RunKilledError
+from experiment_hub.files import write_atomically
 from experiment_hub.metadata.store import MetadataStore
-from experiment_hub.tracking.files import write_atomically
-from experiment_hub.tracking.history import all_runs, one_run
+from experiment_hub.tracking.history import one_run
 from experiment_hub.tracking.home import find_home
 from experiment_hub.tracking.identity import new_run_id
+from experiment_hub.tracking.index import refresh
 from experiment_hub.tracking.process import Owner, is_dead, this_process
 from experiment_hub.tracking.recorder import Plan, RunRecorder
 from experiment_hub.tracking.source import PACKAGE, module_hash, source, source_hash
@@ -176,7 +177,8 @@ def test_a_run_of_a_dead_process_is_shown_as_killed(home: Path) -> None:
     store = MetadataStore(home)
     alive, gone = (RunRecorder.start(store, PLAN).run_id for _ in range(2))
     store.update_run(gone, process_started=1.0)
-    assert {run.id: run.state for run in all_runs(store)} == {alive: "running", gone: "killed"}
+    refresh(store)
+    assert {run.id: run.state for run in store.runs()} == {alive: "running", gone: "killed"}
     assert one_run(store, gone).error == f"process {os.getpid()} is gone"
 
 

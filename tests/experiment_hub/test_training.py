@@ -13,14 +13,14 @@ from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.tasks import Batch
 from experiment_hub.tracking.recorder import Plan, RunRecorder
 from experiment_hub.training import checkpoint
-from experiment_hub.training.data import split_tensors
+from experiment_hub.training.data import split_arrays
 from experiment_hub.training.determinism import capture_rng, restore_rng, seed_everything
 from experiment_hub.training.evaluation import evaluate
 from experiment_hub.training.experiment import Experiment, assemble
 from experiment_hub.training.loop import Hooks, Job, Trainer
 from experiment_hub.training.runner import RunResult, resume, run_one
 from experiment_hub.training.runtimes.protocol import Census
-from experiment_hub.training.runtimes.tensors import count
+from experiment_hub.training.runtimes.tensors import count, to_batch
 
 Small = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -32,7 +32,8 @@ def quiet(_: str) -> None:
 
 def job_of(experiment: Experiment, seed: int = 0) -> Job:
     samples = experiment.dataset.item.generate(experiment.data_config)
-    data = split_tensors(samples, experiment.config.data.splits.model_dump(), CPU)
+    arrays = split_arrays(samples, experiment.config.data.splits.model_dump())
+    data = {split: to_batch(each, CPU) for split, each in arrays.items()}
     seed_everything(seed)
     model = experiment.plugin.item.build(experiment.model_config, samples.spec)
     return Job(experiment.plugin.item, model, data, experiment.config.training, experiment.metrics, seed)
@@ -146,7 +147,7 @@ def test_the_test_split_is_looked_at_once(small: Small, home: Path) -> None:
 def test_evaluation_in_chunks_is_evaluation(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_of(assemble(load(str(small()))))
     whole = evaluate(job.plugin, job.model, job.data["train"], job.metrics, "train")
-    monkeypatch.setattr("experiment_hub.training.evaluation.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("experiment_hub.training.evaluation.MEASURING_BATCH", 7)
     chunks = evaluate(job.plugin, job.model, job.data["train"], job.metrics, "train")
     assert chunks == pytest.approx(whole, rel=1e-6)
     assert job.model.training

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, delete, update
@@ -18,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from experiment_hub.api.problems import RequestProblem
 from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.tables import IdempotencyKey
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import later, now
 
-KEPT = timedelta(hours=24)
+KEPT_HOURS = 24
 LONGEST_KEY = 200
 AT_WORK = "The first request with this Idempotency-Key has no answer yet; ask again, or look what it did."
 SECRET = "secret"  # noqa: S105 -- a field's name; a secret is shown once, so it is not kept with the answer
@@ -91,7 +90,7 @@ def _take(engine: Engine, claim: Claim) -> IdempotencyKey | None:
     """None when this request is the first; raises RequestProblem 409 for another request or one still at work."""
     try:
         with writing(engine) as session:
-            session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < _old()))
+            session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < later(now(), hours=-KEPT_HOURS)))
             found = session.get(IdempotencyKey, (claim.key, claim.token_id))
             if found is None:
                 session.add(IdempotencyKey(**asdict(claim), created_at=now()))
@@ -119,7 +118,3 @@ def _keep(engine: Engine, claim: Claim, answer: _Answer) -> None:
 
 def _without_secret(document: Any) -> Any:
     return {**document, SECRET: None} if isinstance(document, Mapping) and SECRET in document else document
-
-
-def _old() -> str:
-    return (datetime.now(UTC) - KEPT).isoformat(timespec="milliseconds")

@@ -7,11 +7,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from experiment_hub.api.run_views import SUMMARY, SYSTEM, Value, plain_value
+from experiment_hub.api.run_views import SUMMARY, Value, plain_value
 from experiment_hub.errors import UnknownRunError
 from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Run, RunMetric, RunParameter
+from experiment_hub.tracking.series.layout import TIMED
 
 MOST_RUNS = 50
 MOST_NAMES = 1000
@@ -60,7 +61,7 @@ def _parameters(session: Session, ids: Sequence[str]) -> dict[str, list[Value]]:
 
 def _metrics(session: Session, ids: Sequence[str]) -> dict[str, list[Value]]:
     query = select(RunMetric.run_id, RunMetric.name, RunMetric.last, RunMetric.odd).where(RunMetric.run_id.in_(ids))
-    query = query.where(~RunMetric.name.startswith(SYSTEM)).order_by(RunMetric.name).limit(MOST_NAMES * len(ids))
+    query = query.where(~RunMetric.name.startswith(TIMED)).order_by(RunMetric.name).limit(MOST_NAMES * len(ids))
     found: dict[str, list[Value]] = {}
     for run, name, last, odd in session.execute(query):
         found.setdefault(name, [None] * len(ids))[ids.index(run)] = odd if last is None else last

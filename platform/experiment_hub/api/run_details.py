@@ -6,11 +6,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Engine, select
 
 from experiment_hub.api.paging import Key, Order, Page, one_page
-from experiment_hub.api.run_query import tags_of
-from experiment_hub.api.run_views import SYSTEM
 from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import RunMetric
+from experiment_hub.tracking.history import tags
+from experiment_hub.tracking.series.layout import TIMED
 
 
 class RunDetail(BaseModel, from_attributes=True):
@@ -56,9 +56,7 @@ class MetricSummary(BaseModel, from_attributes=True):
 
 def run_detail(store: MetadataStore, run_id: str) -> RunDetail:
     run = store.run(run_id)
-    with reading(store.engine) as session:
-        tags = tags_of(session, [run_id])[run_id]
-    return RunDetail.model_validate(run).model_copy(update={"tags": tags})
+    return RunDetail.model_validate(run).model_copy(update={"tags": tags(store, run_id)})
 
 
 def curve_names(
@@ -66,7 +64,7 @@ def curve_names(
 ) -> tuple[list[RunMetric], str | None]:
     """Summaries of a run's curves by name, and the name to go on after."""
     query = select(RunMetric).where(RunMetric.run_id == run_id)
-    is_system = RunMetric.name.startswith(SYSTEM)
+    is_system = RunMetric.name.startswith(TIMED)
     query = query.where(is_system if system else ~is_system)
     if part:
         query = query.where(RunMetric.name.icontains(part, autoescape=True))

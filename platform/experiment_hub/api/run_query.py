@@ -1,6 +1,5 @@
 """Filters and orders of the runs table, as SQL that is the same on SQLite and PostgreSQL."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +7,9 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from experiment_hub.api.paging import Key, Order
-from experiment_hub.metadata.tables import Run, RunMetric, RunParameter, RunTag
+from experiment_hub.metadata.tables import Run, RunMetric, RunParameter
 from experiment_hub.tracking.plain import key
-from experiment_hub.tracking.search import condition
+from experiment_hub.tracking.search import condition, tagged
 
 TEXTS: dict[str, Any] = {
     "created_at": Run.created_at,
@@ -42,7 +41,7 @@ def matching(session: Session, query: Any, wanted: RunFilter) -> Any:
     same = {Run.project: wanted.project, Run.state: wanted.state, Run.kind: wanted.kind}
     query = query.where(*(column == value for column, value in same.items() if value))
     if wanted.tag:
-        query = query.where(Run.id.in_(select(RunTag.run_id).where(RunTag.tag == key(wanted.tag))))
+        query = query.where(tagged(wanted.tag))
     if wanted.text:
         places = (Run.name, Run.id, Run.notes)
         query = query.where(or_(*(place.icontains(wanted.text, autoescape=True) for place in places)))
@@ -84,11 +83,3 @@ def _measured_or_set(session: Session, query: Any, name: str, *, descending: boo
 def _with_nulls_last(column: Any, kind: type[str] | type[float], *, descending: bool) -> tuple[Key, Key]:
     missing = case((column.is_(None), 0 if descending else 1), else_=1 if descending else 0)
     return Key(missing, int), Key(func.coalesce(column, kind()), kind)
-
-
-def tags_of(session: Session, run_ids: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {run: [] for run in run_ids}
-    query = select(RunTag.run_id, RunTag.tag).where(RunTag.run_id.in_(run_ids)).order_by(RunTag.tag)
-    for run, tag in session.execute(query):
-        found[run].append(tag)
-    return found

@@ -10,9 +10,11 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from experiment_hub.api.paging import one_page
-from experiment_hub.api.run_query import COLUMNS, METRIC, PARAMETER, RunFilter, kind_of, matching, order_of, tags_of
+from experiment_hub.api.run_query import COLUMNS, METRIC, PARAMETER, RunFilter, kind_of, matching, order_of
 from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.tables import Run, RunMetric, RunParameter, RunTag
+from experiment_hub.tracking.search import tags_of
+from experiment_hub.tracking.series.layout import TIMED
 
 Value = float | int | str | bool | None
 SUMMARY = (
@@ -20,7 +22,6 @@ SUMMARY = (
 )  # fmt: skip
 DEFAULT_METRICS, DEFAULT_PARAMETERS = 4, 3
 LOOKED_AT = 200  # names of the newest run, from which the default columns are chosen
-SYSTEM = "system/"
 
 
 class RunRow(BaseModel):
@@ -70,7 +71,7 @@ def default_columns(session: Session, run_ids: Sequence[str]) -> list[str]:
     """Metrics of the first run, and parameters in which the runs differ."""
     if not run_ids:
         return []
-    metrics = select(RunMetric.name).where(RunMetric.run_id == run_ids[0], ~RunMetric.name.startswith(SYSTEM))
+    metrics = select(RunMetric.name).where(RunMetric.run_id == run_ids[0], ~RunMetric.name.startswith(TIMED))
     named = session.scalars(metrics.order_by(RunMetric.name).limit(LOOKED_AT))
     telling = sorted(named, key=lambda name: (not name.startswith(("val", "test")), name))[:DEFAULT_METRICS]
     own = list(session.scalars(select(RunParameter.name).where(RunParameter.run_id == run_ids[0]).limit(LOOKED_AT)))

@@ -4,19 +4,19 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, select, update
 
 from experiment_hub.errors import BadInputError, UnknownNameError
 from experiment_hub.metadata.sessions import reading, writing
 from experiment_hub.metadata.tables import Token
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import later, now
 
 ROLES = ("viewer", "editor", "operator", "admin")
 """Each may do what the ones before it may: look; tag and note; jobs, models and money; tokens."""
 PREFIX = "hub_"
 LONGEST_DAYS = 3650
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def create(engine: Engine, name: str, role: str, *, days: int | None) -> NewToke
     """`days` None: it never expires."""
     if role not in ROLES:
         raise UnknownNameError("role", role, list(ROLES))
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise BadInputError(f"a token's name has 1 to {LONGEST_NAME} characters, got {len(name)}")
     if days is not None and not 0 < days <= LONGEST_DAYS:
         raise BadInputError(f"a token lasts from 1 to {LONGEST_DAYS} days, not {days}")
     secret = f"{PREFIX}{secrets.token_urlsafe(32)}"
@@ -55,7 +57,7 @@ def create(engine: Engine, name: str, role: str, *, days: int | None) -> NewToke
         role=role,
         secret_hash=hashed(secret),
         created_at=now(),
-        expires_at=None if days is None else _later(days),
+        expires_at=None if days is None else later(now(), hours=24 * days),
         revoked_at=None,
     )
     with writing(engine) as session:
@@ -102,7 +104,3 @@ def still_good(engine: Engine, token_id: str) -> Caller | None:
 
 def _is_active(token: Token) -> bool:
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now())
-
-
-def _later(days: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="milliseconds")

@@ -15,11 +15,11 @@ from experiment_hub.artifacts.ledger import REMOVED, Arrival, Piece, identity, s
 from experiment_hub.artifacts.names import inner_path, plain_text
 from experiment_hub.artifacts.opening import open_store
 from experiment_hub.artifacts.staging import FILE, FOLDER, Source, Tree, staging
-from experiment_hub.artifacts.times import now
 from experiment_hub.errors import BadInputError, CorruptError, NotAllowedError
 from experiment_hub.metadata.database import open_engine
 from experiment_hub.metadata.sessions import reading, upsert, writing
 from experiment_hub.metadata.tables import Artifact, ArtifactLink, ArtifactPart
+from experiment_hub.times import now
 
 Keep = Literal["forever", "transient"]
 OWNERS = ("run", "model", "baseline", "dataset", "evaluation", "job", "user")

@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 from experiment_hub.artifacts.cache import Cache
 from experiment_hub.artifacts.digests import CHUNK, Verified
-from experiment_hub.artifacts.durable import sync
 from experiment_hub.artifacts.folders import Entry, Manifest, decode
 from experiment_hub.artifacts.protocol import Store
 from experiment_hub.artifacts.staging import THREADS
 from experiment_hub.errors import BadInputError, ConflictError
+from experiment_hub.files import sync
 
 EXECUTABLE, PLAIN = 0o755, 0o644
 

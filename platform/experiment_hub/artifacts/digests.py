@@ -28,10 +28,6 @@ def digits(digest: str) -> str:
     return checked(digest).removeprefix(PREFIX)
 
 
-def of_bytes(content: bytes) -> str:
-    return PREFIX + hashlib.sha256(content).hexdigest()
-
-
 class Verified(io.RawIOBase):
     """Reads content from its start to its end; hands out the last bytes only if all of it is what the digest says.
 

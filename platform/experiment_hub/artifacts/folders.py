@@ -1,6 +1,5 @@
 """A folder as content: a manifest that names its files by digest."""
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pydantic import ValidationError, model_validator
 
 from experiment_hub.artifacts.digests import checked
 from experiment_hub.artifacts.names import inner_path
+from experiment_hub.canonical import encoded
 from experiment_hub.errors import BadInputError, CorruptError
 from experiment_hub.strict import StrictModel
 
@@ -53,7 +53,7 @@ class Manifest(StrictModel):
 
 
 def encode(manifest: Manifest) -> bytes:
-    return MAGIC + json.dumps(manifest.model_dump(), sort_keys=True, separators=(",", ":")).encode()
+    return MAGIC + encoded(manifest.model_dump())
 
 
 def decode(content: bytes, digest: str) -> Manifest:

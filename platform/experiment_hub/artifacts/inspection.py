@@ -9,11 +9,11 @@ from sqlalchemy import or_, select
 from experiment_hub.artifacts.catalog import Catalog
 from experiment_hub.artifacts.claims import REASONS, claims
 from experiment_hub.artifacts.ledger import PRESENT
-from experiment_hub.artifacts.times import after
 from experiment_hub.configuration.settings import settings
 from experiment_hub.errors import CorruptError
 from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.tables import Artifact, ArtifactLink, ArtifactPart, ModelVersion
+from experiment_hub.times import later
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def why(catalog: Catalog, digest: str) -> dict[str, Any]:
         "stored_at": row.created_at,
         "touched_at": row.touched_at,
         "condemned_at": row.condemned_at,
-        "removed_from": None if row.condemned_at is None else after(row.condemned_at, hours=grace),
+        "removed_from": None if row.condemned_at is None else later(row.condemned_at, hours=grace),
     }
 
 

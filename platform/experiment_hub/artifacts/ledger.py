@@ -15,10 +15,10 @@ from sqlalchemy import Engine, Table, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from experiment_hub.artifacts.times import now
 from experiment_hub.errors import ConflictError
 from experiment_hub.metadata.sessions import reading, upsert, writing
 from experiment_hub.metadata.tables import Artifact, ArtifactOwner, ArtifactPart, Base
+from experiment_hub.times import now
 
 ARRIVING, PRESENT, CONDEMNED, REMOVED = "arriving", "present", "condemned", "removed"
 BATCH = 500  # values in one IN, which databases limit

@@ -16,10 +16,10 @@ from experiment_hub.artifacts.claims import REASONS, at_work, claims, needed_amo
 from experiment_hub.artifacts.ledger import ARRIVING, CONDEMNED, PRESENT, REMOVED, batches, insert_into
 from experiment_hub.artifacts.protocol import Store, Stored
 from experiment_hub.artifacts.staging import FILE
-from experiment_hub.artifacts.times import before, now
 from experiment_hub.configuration.settings import settings
 from experiment_hub.metadata.sessions import reading, writing
 from experiment_hub.metadata.tables import Artifact, ArtifactLink, ArtifactPart
+from experiment_hub.times import later, now
 
 HOURS_OF_DAY = 24
 REMOVAL_BATCH = 50  # contents removed under one lock; writers of the same contents wait so long
@@ -66,8 +66,8 @@ def collect(catalog: Catalog, *, dry_run: bool) -> Collection:
     """Remove what was condemned long enough ago, then condemn what nothing needs now."""
     retention, moment = settings(catalog.home).retention, now()
     limits = _Limits(
-        before(moment, hours=retention.grace_hours),
-        before(moment, hours=retention.checkpoints_days * HOURS_OF_DAY),
+        later(moment, hours=-retention.grace_hours),
+        later(moment, hours=-retention.checkpoints_days * HOURS_OF_DAY),
     )
     catalog.claim()
     removed = _remove(catalog, limits, dry_run=dry_run)

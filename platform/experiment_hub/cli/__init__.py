@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from experiment_hub.cli import evaluation, listings, onnx, runs, serve, training, worker
-from experiment_hub.errors import HubError
+from experiment_hub.errors import BadInputError, HubError, OutOfReachError
 
 COMMANDS = (training, runs, evaluation, listings, onnx, worker, serve)
 """Their commands stand right behind `hub`."""
@@ -65,12 +65,26 @@ for each in COMMANDS:
     app.registered_groups += each.app.registered_groups
 
 
+def _check_text(arguments: list[str]) -> None:
+    """Names go into databases, files and pages, and none of them can hold bytes that are no text."""
+    for each in arguments:
+        if not each.isascii() and any("\ud800" <= letter <= "\udfff" for letter in each):
+            raise BadInputError(f"{each[:99]!r} is not UTF-8: names and paths must be text")
+
+
 def main() -> None:
     """The process edge: the package's errors become one line and an exit code."""
     try:
+        _check_text(sys.argv[1:])
         app()
     except HubError as error:
         from experiment_hub.output import report
 
         report(error, as_json="--json" in sys.argv)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:  # the machine said no where no command expected it: a file that is not ours, a full disk
+        from experiment_hub.output import report
+
+        problem = OutOfReachError(f"{error.filename or 'the operating system'}: {error.strerror or error}")
+        report(problem, as_json="--json" in sys.argv)
+        raise SystemExit(problem.exit_code) from error

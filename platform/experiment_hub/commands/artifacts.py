@@ -8,15 +8,15 @@ from typing import Any
 
 from experiment_hub.artifacts import inspection
 from experiment_hub.artifacts.catalog import Catalog, Link
+from experiment_hub.artifacts.digests import PREFIX
 from experiment_hub.artifacts.retention import Amount, Collection, collect
 from experiment_hub.errors import BadInputError, CorruptError
 from experiment_hub.metadata.store import MetadataStore
-from experiment_hub.output import emit, table
+from experiment_hub.output import emit, size, table, visible
 from experiment_hub.tracking.home import find_home
 
 COLUMNS = ("digest", "owner_kind", "owner", "name", "role", "keep", "created_at")
-SHORT = len("sha256:") + 12
-STEPS = ("KiB", "MiB", "GiB", "TiB")
+SHORT = len(PREFIX) + 12
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def names(owner: str | None, home: Path | None, *, as_json: bool) -> None:
     rows = [
         {column: getattr(link, column) for column in COLUMNS} for link in Catalog(find_home(home)).links(owner=owner)
     ]
-    shown = ([row["digest"][:SHORT], *(visible(row[column]) for column in COLUMNS[1:])] for row in rows)
+    shown = ([row["digest"][:SHORT], *(row[column] for column in COLUMNS[1:])] for row in rows)
     emit({"artifacts": rows}, table(COLUMNS, shown), as_json=as_json)
 
 
@@ -42,7 +42,7 @@ def put(path: Path, naming: Naming, home: Path | None, *, as_json: bool) -> None
     else:
         link = Link("run", MetadataStore(place).run(naming.run).id, name, naming.role)
     record = Catalog(place).put(path, link)
-    emit(asdict(record), [f"{record.digest}  {size(record.size)}  {visible(name)}"], as_json=as_json)
+    emit(asdict(record), [f"{record.digest}  {size(record.size)}  {visible(name, kept='')}"], as_json=as_json)
 
 
 def get(digest: str, target: Path, home: Path | None, *, as_json: bool) -> None:
@@ -67,7 +67,9 @@ def unlink(digest: str, name: str, home: Path | None, *, as_json: bool) -> None:
 
 def verify(digest: str | None, home: Path | None, *, as_json: bool) -> None:
     found = list(inspection.damages(Catalog(find_home(home)), digest))
-    lines = [line for each in found for line in (each.problem, *(f"    {visible(user)}" for user in each.users))]
+    lines = [
+        line for each in found for line in (each.problem, *(f"    {visible(user, kept='')}" for user in each.users))
+    ]
     emit({"damaged": [asdict(each) for each in found]}, lines or ["nothing is damaged"], as_json=as_json)
     if found:
         raise SystemExit(CorruptError.exit_code)
@@ -81,7 +83,7 @@ def why(digest: str, home: Path | None, *, as_json: bool) -> None:
 def _explained(document: dict[str, Any]) -> Iterator[str]:
     yield f"{document['digest']}: {document['kind']}, {size(document['size'])}, {document['state']}"
     yield f"stays: {document['reason']}" if document["reason"] else "nothing needs it"
-    yield from (f"    {visible(user)}" for user in document["users"])
+    yield from (f"    {visible(user, kept='')}" for user in document["users"])
     if document["removed_from"]:
         yield f"condemned at {document['condemned_at']}; a collection from {document['removed_from']} on removes it"
 
@@ -102,17 +104,3 @@ def _reported(done: Collection) -> Iterator[str]:
 
 def _amount(amount: Amount) -> str:
     return f"{amount.count} files, {size(amount.bytes)}"
-
-
-def size(count: int) -> str:
-    value, unit = float(count), "bytes"
-    for step in STEPS:
-        if value < 1024:  # noqa: PLR2004 -- what a KiB is
-            break
-        value, unit = value / 1024, step
-    return f"{value:.4g} {unit}"
-
-
-def visible(text: str) -> str:
-    """Names hold any characters; on a terminal none of them may do anything."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from sqlalchemy import Engine
 
 from experiment_hub.errors import BadInputError
 from experiment_hub.metadata import backups, integrity, metric_versions, schema
-from experiment_hub.metadata.database import connect
+from experiment_hub.metadata.database import connect, explained
 from experiment_hub.metrics.registry import metrics
 from experiment_hub.output import emit, progress
 from experiment_hub.tracking.home import find_home
@@ -14,30 +15,35 @@ from experiment_hub.tracking.home import find_home
 
 def migrate(option: Path | None, target: str, *, as_json: bool) -> None:
     """To a revision; before a step back, which drops tables, a backup is made."""
-    home = find_home(option)
-    engine, place = connect(home)
     known = schema.known_revisions()
     if target not in {"head", "base", *known}:
         raise BadInputError(f"no revision {target!r}; known: base, {', '.join(known)}")
-    before, wanted = schema.revision(engine), known[-1] if target == "head" else target
+    home = find_home(option)
+    engine, place = connect(home)
+    with explained("migrated"):
+        document = _migrate(engine, home, known[-1] if target == "head" else target)
+    document = {"database": place, **document}
+    lines = [f"{place}: revision {document['before'] or 'none'} -> {document['after'] or 'none'}"]
+    emit(document, lines, as_json=as_json)
+
+
+def _migrate(engine: Engine, home: Path, wanted: str) -> dict[str, str | None]:
+    before = schema.revision(engine)
     saved = None
     if before is not None and (wanted == "base" or wanted < before):
         saved = backups.back_up(engine, _place(home, backups.suffix(engine)))
         progress(f"backup: {saved}")
-    if target == "head":
+    if wanted == schema.known_revisions()[-1]:
         schema.bring_up_to_date(engine, home)
     else:
-        schema.move(engine, target)
-    after = schema.revision(engine)
-    document = {"database": place, "before": before, "after": after, "backup": str(saved) if saved else None}
-    emit(document, [f"{place}: revision {before or 'none'} -> {after or 'none'}"], as_json=as_json)
+        schema.move(engine, wanted)
+    return {"before": before, "after": schema.revision(engine), "backup": str(saved) if saved else None}
 
 
 def backup(option: Path | None, target: Path | None, *, as_json: bool) -> None:
     home = find_home(option)
     engine, place = connect(home)
-    if schema.revision(engine) is None:
-        raise BadInputError(f"{place} holds no hub database yet")
+    _expect_hub(engine, place)
     made = backups.back_up(engine, target or _place(home, backups.suffix(engine)))
     document = {"database": place, "backup": str(made), "bytes": made.stat().st_size}
     emit(document, [f"{made}: {made.stat().st_size} bytes"], as_json=as_json)
@@ -46,8 +52,7 @@ def backup(option: Path | None, target: Path | None, *, as_json: bool) -> None:
 def check(option: Path | None, *, as_json: bool) -> None:
     """Exit code 4 when something is damaged."""
     engine, place = connect(find_home(option))
-    if schema.revision(engine) is None:
-        raise BadInputError(f"{place} holds no hub database yet")
+    _expect_hub(engine, place)
     found = list(integrity.problems(engine))
     found += [] if found else _changed_metrics(engine)
     emit({"database": place, "problems": found}, found or [f"{place}: no problem found"], as_json=as_json)
@@ -55,7 +60,15 @@ def check(option: Path | None, *, as_json: bool) -> None:
         raise SystemExit(4)
 
 
-def _changed_metrics(engine: Any) -> list[str]:
+def _expect_hub(engine: Engine, place: str) -> None:
+    """Raises BadInputError, and DatabaseGoneError where the database is damaged or out of reach."""
+    with explained("read"):
+        found = schema.revision(engine)
+    if found is None:
+        raise BadInputError(f"{place} holds no hub database yet")
+
+
+def _changed_metrics(engine: Engine) -> list[str]:
     """Registered metrics whose words are no longer those of the version that runs were measured with."""
     recorded = {(row.name, row.version): row.definition_hash for row in metric_versions.versions(engine)}
     return [

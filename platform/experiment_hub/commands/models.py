@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from experiment_hub.artifacts.catalog import Catalog
-from experiment_hub.commands.artifacts import visible
 from experiment_hub.errors import BadInputError
 from experiment_hub.metadata.tables import Base, Evaluation, ModelVersion
-from experiment_hub.output import emit, shown, table
+from experiment_hub.output import emit, shown, table, visible
 from experiment_hub.registry import models, moves
 from experiment_hub.registry.gate import Grounds
 from experiment_hub.tracking.home import find_home
@@ -60,7 +59,7 @@ def register(name: str, request: Registration, home: Path | None, *, as_json: bo
         digest, request.run or models.run_of(catalog, digest), request.notes, request.description
     )
     version = models.register(catalog, name, candidate, actor=getpass.getuser())
-    line = f"{visible(name)} version {version.version}: {version.digest}"
+    line = f"{visible(name, kept='')} version {version.version}: {version.digest}"
     emit(_columns(version), [line], as_json=as_json)
 
 
@@ -103,13 +102,13 @@ def _measured(row: Evaluation) -> dict[str, Any]:
 
 
 def _described(document: dict[str, Any]) -> Iterator[str]:
-    yield f"{visible(document['name'])}: {visible(document['description']) or 'no description'}"
+    yield f"{visible(document['name'], kept='')}: {visible(document['description'], kept='') or 'no description'}"
     yield from table(VERSION_COLUMNS, (_cells(row) for row in document["versions"]))
     for version in document["versions"]:
         for row in version["evaluations"]:
             figures = ", ".join(f"{name} {shown(figure['value'])}" for name, figure in row["metrics"].items())
             yield f"version {version['version']}: evaluation {row['id']} on {row['dataset']}/{row['split']}: {figures}"
-    yield from (f"@{visible(alias)} means version {version}" for alias, version in document["aliases"].items())
+    yield from (f"@{visible(alias, kept='')} means version {version}" for alias, version in document["aliases"].items())
     yield from table(EVENT_COLUMNS, ([_cell(row, column) for column in EVENT_COLUMNS] for row in document["events"]))
 
 
@@ -136,12 +135,16 @@ def archive(name: str, version: int, reason: str | None, home: Path | None, *, a
 def _report(done: moves.Moved, *, as_json: bool) -> None:
     was = "nothing" if done.before is None else f"version {done.before}"
     now = "nothing" if done.after is None else f"version {done.after} ({done.digest})"
-    emit(asdict(done), [f"{visible(done.model)} {visible(done.subject)}: {now}; before: {was}"], as_json=as_json)
+    emit(
+        asdict(done),
+        [f"{visible(done.model, kept='')} {visible(done.subject, kept='')}: {now}; before: {was}"],
+        as_json=as_json,
+    )
 
 
 def fetch(reference: str, target: Path, home: Path | None, *, as_json: bool) -> None:
     version = models.fetch(Catalog(find_home(home)), reference, target)
-    line = f"{target}: {visible(version.model)} version {version.version}, {version.digest}, verified"
+    line = f"{target}: {visible(version.model, kept='')} version {version.version}, {version.digest}, verified"
     emit({**_columns(version), "path": str(target)}, [line], as_json=as_json)
 
 
@@ -154,4 +157,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
-    return visible(shown(row[column]))[: SHORT.get(column)]
+    return shown(row[column])[: SHORT.get(column)]

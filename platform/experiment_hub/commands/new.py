@@ -78,8 +78,8 @@ def _package(kind: Kind, point: ExtensionPoint, name: str, folder: Path) -> dict
 
 
 def _checkout(kind: Kind, point: ExtensionPoint, name: str) -> dict[Path, str]:
-    if not TESTS.is_dir():
-        raise BadInputError("this hub is installed, not a checkout: give --package FOLDER for a package of your own")
+    if not TESTS.is_dir() or not Path.cwd().is_relative_to(TESTS.parents[1]):
+        raise BadInputError("this is no checkout of the hub: give --package FOLDER for a package of your own")
     taken = re.compile(rf"""(["']){name}\1""")
     for path in sorted(HUB.rglob("*.py")):
         if taken.search(path.read_text(encoding="utf-8")):

@@ -4,10 +4,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from experiment_hub.artifacts.catalog import Catalog, catalog
+from experiment_hub.artifacts.catalog import catalog
 from experiment_hub.errors import BadInputError
+from experiment_hub.evaluation.subject import subject
 from experiment_hub.output import emit
-from experiment_hub.registry.models import of_run, resolve
 from experiment_hub.tracking.home import find_home
 
 
@@ -18,7 +18,7 @@ def export_onnx(model: str, target: Path, home: Path | None, *, tolerance: float
     from experiment_hub.training.runtimes.folder import read_model
 
     known = catalog(find_home(home))
-    digest = digest_of(known, model)
+    digest = subject(known, model).digest
     with tempfile.TemporaryDirectory(prefix="hub-onnx-") as folder:
         known.fetch(digest, Path(folder) / "model")
         made = export(read_model(Path(folder) / "model"), target, tolerance=tolerance)
@@ -28,13 +28,6 @@ def export_onnx(model: str, target: Path, home: Path | None, *, tolerance: float
         f"largest difference to PyTorch: {made.maximum_difference:.3g} (at most {made.tolerance:g} is allowed)",
     ]
     emit(document, lines, as_json=as_json)
-
-
-def digest_of(known: Catalog, model: str) -> str:
-    """Of a registered model (`NAME@ALIAS`), a digest, or a run."""
-    if "@" in model:
-        return resolve(known, model).digest
-    return known.record(model).digest if model.startswith("sha256:") else of_run(known, model)
 
 
 def _shape(shape: list[object]) -> str:

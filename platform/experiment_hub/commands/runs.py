@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiment_hub.errors import BadInputError
+from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Run
 from experiment_hub.output import emit, shown, table
@@ -122,7 +123,9 @@ def _chunks(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 def _rows(store: MetadataStore, found: Sequence[Run]) -> Iterator[dict[str, Any]]:
     ids = [run.id for run in found]
-    measured, logged, tags = store.last_metrics(ids), last_values(store, ids), tags_of(store, ids)
+    measured, logged = store.last_metrics(ids), last_values(store, ids)
+    with reading(store.engine) as session:
+        tags = tags_of(session, ids)
     same = ("name", "state", "seed", "smoke", "project", "kind", "created_at", "seconds")
     for run in found:
         yield {

@@ -49,13 +49,21 @@ def locate(config: str, beside: Path | None = None) -> Path:
     """The file that CONFIG means: a path, or the bare name of a configuration that ships with the hub."""
     if "/" in config or config.endswith(SUFFIXES):
         path = (beside or Path()) / config
-        if not path.is_file():
+        if not _is_file(path):
             raise ConfigurationError(f"{path if beside else config}: no such configuration file")
         return path
     built_in = BUILT_IN / f"{config}.yaml"
-    if not built_in.is_file():
+    if not _is_file(built_in):
         raise UnknownNameError("configuration", config, [path.stem for path in BUILT_IN.glob("*.yaml")])
     return built_in
+
+
+def _is_file(path: Path) -> bool:
+    """False also for a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:

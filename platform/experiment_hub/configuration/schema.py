@@ -185,7 +185,7 @@ class DecisionRule(StrictModel):
 
 class ExperimentConfig(StrictModel):
     version: Literal[1]
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=200)
     model: ModelSection
     data: DataSection
     training: TrainingSection

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from experiment_hub.canonical import content_hash
 from experiment_hub.cost.ledger import clock
-from experiment_hub.cost.request import digest
 from experiment_hub.errors import CorruptError
 from experiment_hub.metadata.tables import Approval
 
@@ -74,7 +74,7 @@ def use(session: Session, approval: Approval, *, by: str) -> bool:
 
 
 def _identity(row: Approval, nonce: str) -> str:
-    return f"{nonce}{digest({'nonce': nonce, **{name: getattr(row, name) for name in LASTING}})}"
+    return f"{nonce}{content_hash({'nonce': nonce, **{name: getattr(row, name) for name in LASTING}})}"
 
 
 def _stamp(moment: datetime) -> str:

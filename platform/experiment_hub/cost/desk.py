@@ -133,7 +133,7 @@ def _quote(engine: Engine, now: Terms, request: Request) -> Quote:
         ledger.lock(session)  # or else two who ask for the same at once would both add its row
         quoted = estimates.quote(request, now.card, today=ledger.clock(session).date())
         weighed = estimates.tier(now.settings.cost, weight(session, request, quoted.worst_usd))
-        at = ledger.clock(session).isoformat(timespec="milliseconds")
+        at = ledger.stamp(session)
         estimates.keep(session, quoted, expected_usd=expected(session, quoted), weighed=weighed, at=at)
     return quoted
 

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from experiment_hub.canonical import content_hash
 from experiment_hub.configuration.settings import CostSettings
 from experiment_hub.cost import money
 from experiment_hub.cost.rates import RateCard
-from experiment_hub.cost.request import Request, digest
+from experiment_hub.cost.request import Request
 from experiment_hub.errors import CorruptError, NotAllowedError, UnknownNameError
 from experiment_hub.metadata.sessions import upsert
 from experiment_hub.metadata.tables import Estimate
@@ -132,4 +133,4 @@ def _lines(request: Request, card: RateCard, today: date) -> Iterator[dict[str, 
 
 def _hash(request: dict[str, Any], rate: dict[str, Any]) -> str:
     # What is expected is not in it: that moves with every job that ends, and nobody agrees to a guess
-    return digest({"request": request, "rate": rate})
+    return content_hash({"request": request, "rate": rate})

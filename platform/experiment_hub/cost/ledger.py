@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from experiment_hub.configuration.settings import Settings
 from experiment_hub.cost import money
+from experiment_hub.metadata.clock import seconds
 from experiment_hub.metadata.tables import CostEntry
+from experiment_hub.times import at
 
 LOCK = 0x5163_C057  # PostgreSQL's advisory locks are known by numbers; this one is ours
 HELD = ("reserve", "release")
@@ -46,10 +48,12 @@ def lock(session: Session) -> None:
 
 def clock(session: Session) -> datetime:
     """UTC, by the database's clock where several machines share one."""
-    if session.get_bind().dialect.name == "postgresql":
-        stamp: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-        return stamp.astimezone(UTC)
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(seconds(session), UTC)
+
+
+def stamp(session: Session) -> str:
+    """The same as rows keep it."""
+    return at(seconds(session))
 
 
 def day(session: Session) -> str:
@@ -92,7 +96,7 @@ def add(session: Session, like: CostEntry, **changes: Any) -> CostEntry:
     about = ("job_id", "attempt", "project", "launcher", "gpu", "fan_out", "estimate_hash")
     values = {"seconds": None, "detail": {}, **{name: getattr(like, name) for name in about}, **changes}
     values["usd"] = money.rounded(values["usd"])
-    row = CostEntry(**values, day=day(session), at=clock(session).isoformat(timespec="milliseconds"))
+    row = CostEntry(**values, day=day(session), at=stamp(session))
     session.add(row)
     session.flush()
     return row

@@ -1,12 +1,10 @@
 """What a job asks to pay for."""
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from experiment_hub.canonical import content_hash
 from experiment_hub.errors import NotAllowedError
 from experiment_hub.metadata.tables import Job
 
@@ -66,7 +64,7 @@ def request_for(job: Job, *, attempts: int) -> Request:
         launcher=job.launcher,
         timeout_s=job.timeout_s,
         attempts=attempts,
-        work=digest({"payload": job.payload, "launcher": {k: v for k, v in asked.items() if k not in known}}),
+        work=content_hash({"payload": job.payload, "launcher": {k: v for k, v in asked.items() if k not in known}}),
         gpu=asked.get("gpu"),
         gpus=asked.get("gpus") or (1 if asked.get("gpu") else 0),
         nodes=asked.get("nodes") or 1,
@@ -75,12 +73,6 @@ def request_for(job: Job, *, attempts: int) -> Request:
         storage_gib=asked.get("storage_gib") or 0.0,
         fan_out=job.fan_out,
     )
-
-
-def digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _between(name: str, value: Any, low: float, high: float) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from experiment_hub.cost.ledger import clock, lock
+from experiment_hub.cost.ledger import lock, stamp
 from experiment_hub.cost.request import Request
 from experiment_hub.errors import ConflictError, UnknownNameError
 from experiment_hub.metadata.sessions import writing
@@ -27,7 +27,7 @@ def hold_back(engine: Engine, request: Request) -> str:
         if row.state == "verified" or row.first_job == request.job_id:
             return ""
         if row.first_job is None:
-            row.first_job, row.launcher, row.at = request.job_id, request.launcher, _now(session)
+            row.first_job, row.launcher, row.at = request.job_id, request.launcher, stamp(session)
             return ""
         return _why_wait(row)
 
@@ -72,7 +72,7 @@ def let_another(engine: Engine, fan_out: str, *, actor: str, reason: str) -> Non
         for row in rows:
             if row.state != "failed":
                 raise ConflictError(f"fan-out {fan_out} is {row.state}: there is nothing to let go of")
-            row.state, row.first_job, row.why, row.at = "open", None, f"{actor}: {reason}", _now(session)
+            row.state, row.first_job, row.why, row.at = "open", None, f"{actor}: {reason}", stamp(session)
 
 
 def verified(session: Session, request: Request) -> bool:
@@ -97,7 +97,7 @@ def _settle(engine: Engine, request: Request, state: str, why: str) -> bool:
         if row.state == "verified" or row.first_job not in {None, request.job_id}:
             return False
         row.state, row.first_job, row.why = state, request.job_id, why
-        row.launcher, row.at = request.launcher, _now(session)
+        row.launcher, row.at = request.launcher, stamp(session)
         return state == "verified"
 
 
@@ -107,7 +107,7 @@ def _give_way(engine: Engine, request: Request) -> bool:
         row = _row(session, request)
         if row.state != "open" or row.first_job != request.job_id:
             return False
-        row.first_job, row.why, row.at = None, f"{request.job_id} was cancelled", _now(session)
+        row.first_job, row.why, row.at = None, f"{request.job_id} was cancelled", stamp(session)
         return True
 
 
@@ -121,7 +121,7 @@ def _row(session: Session, request: Request) -> FanOut:
             first_job=None,
             state="open",
             why="nobody went ahead yet",
-            at=_now(session),
+            at=stamp(session),
         )
         session.add(row)
     return row
@@ -134,7 +134,3 @@ def _why_wait(row: FanOut) -> str:
             f"`hub cost next-variant {row.name} --reason ...` lets another one go ahead"
         )
     return f"fan-out {row.name}: waits until its first variant, job {row.first_job}, has passed its health check"
-
-
-def _now(session: Session) -> str:
-    return clock(session).isoformat(timespec="milliseconds")

@@ -1,7 +1,6 @@
 """What a dataset consists of, as plain data that can be kept for ever: hashes and counts, never samples."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -31,12 +30,6 @@ def manifest(samples: Samples, splits: Mapping[str, Any]) -> dict[str, Any]:
         "groups": _groups(samples),
         "splits": _splits(samples, rows),
     }
-
-
-def manifest_hash(document: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical form: keys in order, no white space."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def class_counts(targets: NDArray[np.int64], classes: int) -> list[int] | None:

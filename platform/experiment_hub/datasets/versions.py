@@ -1,17 +1,17 @@
 """Registered states of datasets: numbered manifests in the database, added and never changed."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from experiment_hub.datasets.manifest import manifest_hash
+from experiment_hub.canonical import content_hash
 from experiment_hub.errors import BadInputError, ConflictError
 from experiment_hub.metadata.sessions import reading, writing
 from experiment_hub.metadata.tables import DatasetVersion
+from experiment_hub.times import now
 
 SHORTEST_HASH = 8
 SAME = ("fingerprint", "splits")
@@ -59,14 +59,14 @@ def _version(name: str, document: Mapping[str, Any], newest: DatasetVersion | No
     parent = None if newest is None else newest.hash
     complete = {**document, "name": name, "version": number, "parent": parent}
     return DatasetVersion(
-        hash=manifest_hash(complete),
+        hash=content_hash(complete),
         name=name,
         version=number,
         fingerprint=document["fingerprint"],
         samples=document["samples"],
         manifest=complete,
         parent_hash=parent,
-        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        created_at=now(),
     )
 
 

@@ -26,7 +26,7 @@ from experiment_hub.evaluation.subject import Subject, subject
 from experiment_hub.metadata.tables import Evaluation
 from experiment_hub.metrics.definition import MetricDefinition
 from experiment_hub.metrics.registry import metrics
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 from experiment_hub.tracking.source import source
 from experiment_hub.training.runtimes.folder import read_model
 

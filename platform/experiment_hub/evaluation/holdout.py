@@ -10,7 +10,7 @@ from experiment_hub.errors import BadInputError, ConflictError, NotAllowedError
 from experiment_hub.evaluation.frozen import FrozenSplit
 from experiment_hub.metadata.sessions import reading, writing
 from experiment_hub.metadata.tables import HoldoutUse
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 ID_DIGITS = 16
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from experiment_hub.errors import BadInputError, ConflictError, DatabaseGoneError
+from experiment_hub.files import sync
 
 PAGES = 2048  # of SQLite, per step: a writer waits for one step at most
 
@@ -22,8 +23,7 @@ def back_up(engine: Engine, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         (_copy_sqlite if engine.dialect.name == "sqlite" else _dump_postgresql)(engine, part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(part)
         os.link(part, target)  # unlike a rename this refuses a file that appeared meanwhile
     except FileExistsError as error:
         raise ConflictError(f"{target} is there already; name another file") from error

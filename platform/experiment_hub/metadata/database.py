@@ -2,12 +2,14 @@
 
 import atexit
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError
 
 from experiment_hub.configuration.settings import FILE as SETTINGS_FILE
 from experiment_hub.configuration.settings import settings
@@ -27,7 +29,8 @@ def open_engine(home: Path) -> Engine:
     try:
         schema.bring_up_to_date(engine, home)
     except DatabaseError as error:
-        kind = BadInputError if engine.dialect.name == "sqlite" else DatabaseGoneError
+        foreign = getattr(error.orig, "sqlite_errorname", None) == "SQLITE_NOTADB"
+        kind = BadInputError if foreign else DatabaseGoneError
         raise kind(f"{place} cannot be used as the hub's database: {first_line(error)}") from error
     return engine
 
@@ -54,6 +57,21 @@ def connect(home: Path) -> tuple[Engine, str]:
 
 def first_line(error: DatabaseError) -> str:
     return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """What the database says becomes one of our errors; IntegrityError stays, because callers answer it."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DataError as error:
+        raise BadInputError(f"a value does not fit into the hub's database: {first_line(error)}") from error
+    except (OverflowError, UnicodeEncodeError) as error:  # SQLite's driver says these itself
+        raise BadInputError(f"a value does not fit into the hub's database: {error}") from error
+    except DatabaseError as error:
+        raise DatabaseGoneError(f"the hub's database cannot be {what}: {first_line(error)}") from error
 
 
 @cache

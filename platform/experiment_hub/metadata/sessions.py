@@ -6,11 +6,9 @@ from typing import Any
 
 from sqlalchemy import Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from experiment_hub.errors import DatabaseGoneError
-from experiment_hub.metadata.database import BEGIN, DURABLE, first_line
+from experiment_hub.metadata.database import BEGIN, DURABLE, explained
 from experiment_hub.metadata.tables import Base
 
 
@@ -18,25 +16,20 @@ from experiment_hub.metadata.tables import Base
 def writing(engine: Engine, *, durable: bool = False) -> Iterator[Session]:
     """One transaction that takes SQLite's write lock at its start, so that it never fails half way; `durable` survives a power cut.
 
-    Raises DatabaseGoneError when the database cannot be reached, is full, or stays locked for too long.
+    Raises DatabaseGoneError when the database cannot be reached, is full or damaged, or stays locked for too long, and
+    BadInputError for a value that it cannot hold.
     """
     bound = engine.execution_options(**{BEGIN: "IMMEDIATE", DURABLE: durable})
-    try:
-        with Session(bound, expire_on_commit=False) as session, session.begin():
-            session.connection()  # now, not at the first statement: what is read before a write must be locked as well
-            yield session
-    except OperationalError as error:
-        raise DatabaseGoneError(f"the hub's database cannot be written: {first_line(error)}") from error
+    with explained("written"), Session(bound, expire_on_commit=False) as session, session.begin():
+        session.connection()  # now, not at the first statement: what is read before a write must be locked as well
+        yield session
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """What is read stays usable after the end; raises DatabaseGoneError."""
-    try:
-        with Session(engine, expire_on_commit=False) as session:
-            yield session
-    except OperationalError as error:
-        raise DatabaseGoneError(f"the hub's database cannot be read: {first_line(error)}") from error
+    """What is read stays usable after the end; raises as `writing` does."""
+    with explained("read"), Session(engine, expire_on_commit=False) as session:
+        yield session
 
 
 def upsert(session: Session, kind: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:

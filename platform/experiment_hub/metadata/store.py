@@ -17,10 +17,6 @@ class MetadataStore:
         self.home = home
         self.engine = open_engine(home)
 
-    def add_run(self, run: Run) -> None:
-        with writing(self.engine) as session:
-            session.add(run)
-
     def update_run(self, run_id: str, **values: Any) -> None:
         with writing(self.engine) as session:
             session.execute(update(Run).where(Run.id == run_id).values(**values))

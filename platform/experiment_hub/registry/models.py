@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from experiment_hub.artifacts.catalog import ArtifactRecord, Catalog, Link
 from experiment_hub.artifacts.names import plain_text
-from experiment_hub.artifacts.times import now
 from experiment_hub.errors import BadInputError, ConflictError, UnknownNameError
 from experiment_hub.metadata.sessions import reading, upsert
 from experiment_hub.metadata.tables import (
@@ -23,6 +22,7 @@ from experiment_hub.metadata.tables import (
     Run,
 )
 from experiment_hub.registry.names import NONE, STAGES, model_name, reference
+from experiment_hub.times import now
 
 DESCRIPTION, FORMAT = "model.json", 1
 DESCRIPTION_BYTES = 4_000_000
@@ -58,7 +58,9 @@ def of_run(catalog: Catalog, run_id: str) -> str:
     if len(found) != 1:
         names = ", ".join(f"{link.name!r} {link.digest}" for link in found)
         raise BadInputError(
-            f"run {run_id!r} stored {'several models, choose one by --artifact: ' + names if found else 'no model'}"
+            f"run {run_id!r} stored several models, choose one by its digest: {names}"
+            if found
+            else f"run {run_id!r} left no model in this home; only a finished run has one"
         )
     return found[0].digest
 

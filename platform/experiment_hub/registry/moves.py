@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from experiment_hub.artifacts.catalog import Catalog
 from experiment_hub.artifacts.names import plain_text
-from experiment_hub.artifacts.times import now
 from experiment_hub.errors import BadInputError, ConflictError
 from experiment_hub.metadata.sessions import reading, upsert, writing
 from experiment_hub.metadata.tables import ModelAlias, ModelEvent, ModelVersion
 from experiment_hub.registry.gate import Grounds, judge
 from experiment_hub.registry.models import known_model
 from experiment_hub.registry.names import ARCHIVED, NONE, PRODUCTION, STAGES, STAGING, alias_name
+from experiment_hub.times import now
 
 PROMOTED, ALIAS, ARCHIVE, ROLLED_BACK = "promoted", "alias", "archived", "rolled_back"
 TAKEN_BACK = (PROMOTED, ALIAS)

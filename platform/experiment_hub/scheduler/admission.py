@@ -15,7 +15,7 @@ from experiment_hub.scheduler import dependencies
 from experiment_hub.scheduler.events import note
 from experiment_hub.scheduler.states import CANCELLED, FAILED, FINISHED, QUEUED, WAITING
 from experiment_hub.scheduler.submission import Entry, as_job
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 OUTCOMES: dict[str, Literal["finished", "failed", "cancelled"]] = {
     FINISHED: "finished",

@@ -24,7 +24,7 @@ from experiment_hub.scheduler.states import (
     RUNNING,
     WAITING,
 )
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 
 @dataclass(frozen=True, kw_only=True)

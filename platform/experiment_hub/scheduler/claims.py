@@ -17,7 +17,7 @@ from experiment_hub.metadata.tables.jobs import JobLease
 from experiment_hub.scheduler import leases
 from experiment_hub.scheduler.events import note
 from experiment_hub.scheduler.states import QUEUED, STARTING, WORKING
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 PATIENCE_S = 300.0
 """So much later submitted (or lower in rank) may a small job overtake one that needs more than is free just now."""

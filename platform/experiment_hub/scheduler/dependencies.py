@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from experiment_hub.metadata.tables import Job, JobDependency
 from experiment_hub.scheduler.events import note
 from experiment_hub.scheduler.states import CANCELLED, FAILED, FINISHED, QUEUED, WAITING
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 BROKEN = (FAILED, CANCELLED)
 SKIPPED = "skipped: "

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from experiment_hub.metadata.tables import JobEvent
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 Event = tuple[str, str, Mapping[str, Any]]
 """Job, kind, detail."""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from experiment_hub.errors import ConflictError
+from experiment_hub.errors import BadInputError, ConflictError
 from experiment_hub.metadata.sessions import reading, upsert, writing
 from experiment_hub.metadata.tables import NamedLease
 
+LONGEST_NAME = 200
 Held = dict[str, dict[str, int]]
 """`{name: {"slot": 0, "token": 7}}`."""
 
@@ -49,6 +50,8 @@ def listing(engine: Engine) -> list[NamedLease]:
 
 def resize(engine: Engine, name: str, slots: int) -> None:
     """Raises ConflictError where a slot that would go is held."""
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise BadInputError(f"a named resource: expected a name of 1 to {LONGEST_NAME} characters, got {len(name)}")
     with writing(engine) as session:
         beyond = (NamedLease.name == name, NamedLease.slot >= slots)
         held = session.scalar(select(func.count()).where(*beyond, NamedLease.job_id.is_not(None)))

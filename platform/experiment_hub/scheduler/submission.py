@@ -9,14 +9,15 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session
 
 from experiment_hub.errors import BadInputError
+from experiment_hub.metadata import clock
 from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.tables import Job, JobDependency
 from experiment_hub.metadata.tables.jobs import JobLease
-from experiment_hub.scheduler import clock, leases
+from experiment_hub.scheduler import leases
 from experiment_hub.scheduler.events import note
 from experiment_hub.scheduler.requests import JobRequest
 from experiment_hub.scheduler.states import CANCELLED, FAILED, FINISHED, QUEUED, WAITING
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 AGEING_S = 600.0
 """Ten minutes of waiting weigh as much as one step of priority."""

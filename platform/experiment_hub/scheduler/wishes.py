@@ -24,7 +24,7 @@ from experiment_hub.scheduler.states import (
     STARTING,
     WAITING,
 )
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 
 def cancel(engine: Engine, job_id: str, *, by: str) -> str:

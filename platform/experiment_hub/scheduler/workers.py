@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 
 from experiment_hub.errors import ConflictError
+from experiment_hub.metadata import clock
 from experiment_hub.metadata.sessions import reading, writing
 from experiment_hub.metadata.tables import Job, Worker
-from experiment_hub.scheduler import clock
 from experiment_hub.scheduler.claims import Claim, described
 from experiment_hub.scheduler.events import note
 from experiment_hub.scheduler.states import AT_WORK, GONE, WORKING
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 LONGEST_GAP_S = 3.0
 """Between two looks; what is longer was not watching."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from experiment_hub.errors import BadInputError
 from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Run
@@ -17,6 +18,8 @@ from experiment_hub.tracking.rows import write_tags
 
 def tag(store: MetadataStore, run_id: str, tags: Mapping[str, bool]) -> None:
     """True sets a tag, False takes it away."""
+    if "" in tags:
+        raise BadInputError("a tag: expected text that is not empty")
     run = one_run(store, run_id)
     with writing(store.engine) as session:
         write_tags(session, run_id, tags)

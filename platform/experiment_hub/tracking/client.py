@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from experiment_hub.errors import BadInputError
+from experiment_hub.times import now
 from experiment_hub.tracking import events, hooks, layout
-from experiment_hub.tracking.clock import now
 from experiment_hub.tracking.home import find_home
 from experiment_hub.tracking.identity import new_run_id, process_start
 from experiment_hub.tracking.outbox import put_aside

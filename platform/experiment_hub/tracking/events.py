@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 FILE = "events.jsonl"
 

@@ -6,16 +6,12 @@ from sqlalchemy import select
 
 from experiment_hub.metadata.sessions import reading
 from experiment_hub.metadata.store import MetadataStore
-from experiment_hub.metadata.tables import Run, RunMetric, RunTag
+from experiment_hub.metadata.tables import Run, RunMetric
 from experiment_hub.tracking.index import refresh
+from experiment_hub.tracking.search import tags_of
 from experiment_hub.tracking.series.layout import TIMED
 
 RUNNING, FINISHED, FAILED, NAN, KILLED = "running", "finished", "failed", "nan", "killed"
-
-
-def all_runs(store: MetadataStore) -> list[Run]:
-    refresh(store)
-    return store.runs()
 
 
 def one_run(store: MetadataStore, run_id: str) -> Run:
@@ -47,7 +43,7 @@ def describe(store: MetadataStore, run: Run) -> dict[str, Any]:
 
 def tags(store: MetadataStore, run_id: str) -> list[str]:
     with reading(store.engine) as session:
-        return list(session.scalars(select(RunTag.tag).where(RunTag.run_id == run_id).order_by(RunTag.tag)))
+        return tags_of(session, [run_id])[run_id]
 
 
 def _curves(store: MetadataStore, run_id: str) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+ENDED = frozenset("ZX")
+"""States of a process that only waits to be reaped."""
 
 
 class ProcessStart(NamedTuple):

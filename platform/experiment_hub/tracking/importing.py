@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment_hub.metadata.store import MetadataStore
+from experiment_hub.times import at
 from experiment_hub.tracking import events, layout
-from experiment_hub.tracking.clock import at
 from experiment_hub.tracking.importers.protocol import Foreign, Importer
 from experiment_hub.tracking.outbox import put_aside
 from experiment_hub.tracking.plain import plain

@@ -15,8 +15,8 @@ from experiment_hub.configuration.settings import settings
 from experiment_hub.metadata.sessions import reading, upsert, writing
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import MetricValue, Run, RunMetric
+from experiment_hub.times import now
 from experiment_hub.tracking import layout
-from experiment_hub.tracking.clock import now
 from experiment_hub.tracking.hooks import say
 from experiment_hub.tracking.outbox import Shelf, deliver, waiting
 from experiment_hub.tracking.process import Owner, is_dead, this_process
@@ -71,6 +71,8 @@ def _listen(marker: Path) -> Iterator[Told]:
     except FileNotFoundError:
         if not folder.is_dir():
             _forget(marker)  # somebody removed the run; what the database knows stays
+    except OSError as error:
+        say(f"{error.filename} cannot be read, so the run is left out: {error.strerror}")
     except ValueError as error:
         say(f"{folder / layout.RUN_FILE} is damaged, so the run is left out: {error}")
 

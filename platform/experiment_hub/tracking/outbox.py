@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from experiment_hub.errors import BadInputError
-from experiment_hub.tracking.files import write_json
+from experiment_hub.files import write_json
 from experiment_hub.tracking.hooks import say
 
 FOLDER = "outbox"

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment_hub.tracking.identity import parse_stat, process_start
+from experiment_hub.tracking.identity import ENDED, parse_stat, process_start
 
 CLOCK_TOLERANCE_SECONDS = 2.0  # where start times come from the clock, corrections of the clock shift them
 TICK_TOLERANCE_SECONDS = 0.001  # ticks are whole numbers; only the division by their rate is not exact
@@ -41,7 +41,7 @@ def _dead_since_boot(owner: Owner) -> bool:
         state, seconds = parse_stat(Path(f"/proc/{owner.pid}/stat").read_bytes())
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return state in {"Z", "X"} or abs(seconds - owner.started) > TICK_TOLERANCE_SECONDS
+    return state in ENDED or abs(seconds - owner.started) > TICK_TOLERANCE_SECONDS
 
 
 def _dead_by_clock(owner: Owner) -> bool:

@@ -15,11 +15,11 @@ import yaml
 
 from experiment_hub.configuration.settings import settings
 from experiment_hub.errors import DiskFullError, HubError, NonFiniteError, ResumeError, RunFailedError, RunKilledError
+from experiment_hub.files import write_atomically, write_json
 from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Run
-from experiment_hub.tracking.clock import now
-from experiment_hub.tracking.files import write_atomically, write_json
+from experiment_hub.times import now
 from experiment_hub.tracking.history import FAILED, FINISHED, KILLED, NAN, RUNNING
 from experiment_hub.tracking.hooks import say
 from experiment_hub.tracking.identity import new_run_id
@@ -121,7 +121,7 @@ class RunRecorder:
             self._tee.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if isinstance(error, Exception) and not isinstance(error, HubError):
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, HubError):  # a plugin may call sys.exit
             self._explain(error)
         return state == NAN
 
@@ -133,7 +133,7 @@ class RunRecorder:
             say(str(error))
         summarise(self.store, self.run_id)
 
-    def _explain(self, error: Exception) -> NoReturn:
+    def _explain(self, error: Exception | SystemExit) -> NoReturn:
         """Keep the traceback with the run, and make the error one of ours."""
         lines = traceback.format_exception(error)
         write_atomically(self.folder / "traceback.txt", "".join(lines).encode())

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiment_hub.strict import StrictModel
+from experiment_hub.times import at
 from experiment_hub.tracking import events, layout
-from experiment_hub.tracking.clock import at
 from experiment_hub.tracking.plain import storable
 from experiment_hub.tracking.process import Owner, is_dead
 from experiment_hub.tracking.series.summary import Summary, summaries

@@ -50,7 +50,7 @@ def find(store: MetadataStore, wanted: Search) -> list[Run]:
         for column, value in ((Run.project, wanted.project), (Run.state, wanted.state)):
             query = query.where(column == value) if value else query
         for tag in wanted.tags:
-            query = query.where(Run.id.in_(select(RunTag.run_id).where(RunTag.tag == key(tag))))
+            query = query.where(tagged(tag))
         for text in wanted.where:
             query = query.where(condition(session, text))
         return list(session.scalars(_sorted(session, query, wanted.sort).limit(wanted.limit)))
@@ -66,13 +66,16 @@ def last_values(store: MetadataStore, run_ids: Sequence[str]) -> dict[str, dict[
     return found
 
 
-def tags_of(store: MetadataStore, run_ids: Sequence[str]) -> dict[str, list[str]]:
+def tags_of(session: Session, run_ids: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {run: [] for run in run_ids}
     query = select(RunTag.run_id, RunTag.tag).where(RunTag.run_id.in_(run_ids)).order_by(RunTag.tag)
-    with reading(store.engine) as session:
-        for run, tag in session.execute(query):
-            found[run].append(tag)
+    for run, tag in session.execute(query):
+        found[run].append(tag)
     return found
+
+
+def tagged(tag: str) -> ColumnElement[bool]:
+    return Run.id.in_(select(RunTag.run_id).where(RunTag.tag == key(tag)))
 
 
 def _sorted(session: Session, query: Select[Any], sort: str) -> Select[Any]:

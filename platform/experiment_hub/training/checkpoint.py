@@ -6,7 +6,6 @@ does not mind; torch itself checks no checksums. The newest whole one counts.
 
 import hashlib
 import io
-import os
 import pickle
 import re
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import IO, Any
 import torch
 
 from experiment_hub.errors import CheckpointError
+from experiment_hub.files import replacing
 from experiment_hub.output import progress
 
 FOLDER = "checkpoints"
@@ -72,22 +72,10 @@ def save(folder: Path, state: dict[str, Any], *, keep: int = 2) -> Path:
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
-    """Temporary file, fsync, rename, fsync of the folder."""
+    """Complete or absent; raises OSError."""
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(_archive({"format": FORMAT, **state}, file))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with replacing(path) as file:
+        file.write(_archive({"format": FORMAT, **state}, file))
 
 
 def _archive(state: dict[str, Any], file: IO[bytes]) -> bytes:

@@ -14,7 +14,7 @@ from experiment_hub.metrics.registry import metric, metrics
 from experiment_hub.plugins.protocol import ModelPlugin
 from experiment_hub.plugins.registry import plugin
 from experiment_hub.strict import Hyperparameters
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 from experiment_hub.tracking.source import module_hash
 from experiment_hub.training.callbacks.registry import callback
 from experiment_hub.training.determinism import resolve_device

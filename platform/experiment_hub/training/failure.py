@@ -9,7 +9,7 @@ from types import TracebackType
 import torch
 
 from experiment_hub.errors import DiskFullError, NonFiniteError, RunKilledError
-from experiment_hub.tracking.files import write_atomically
+from experiment_hub.files import write_atomically
 from experiment_hub.tracking.recorder import RunRecorder
 
 FILE = "failure.json"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from experiment_hub.errors import ResumeError, RunFailedError
+from experiment_hub.files import write_json
 from experiment_hub.output import progress
 from experiment_hub.tasks import Batch
-from experiment_hub.tracking.files import write_json
 from experiment_hub.training import checkpoint
 from experiment_hub.training.backward import Loss
 from experiment_hub.training.census import census

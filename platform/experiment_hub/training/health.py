@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from experiment_hub.tracking.files import write_atomically, write_json
+from experiment_hub.files import write_atomically, write_json
 from experiment_hub.training.callbacks.protocol import Callback, Loop
 from experiment_hub.training.gradient_check import GradientReport
 from experiment_hub.training.saver import Saver

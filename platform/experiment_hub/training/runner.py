@@ -19,11 +19,11 @@ from experiment_hub.configuration.document import from_record
 from experiment_hub.datasets.protocol import Samples
 from experiment_hub.datasets.splits import fingerprint
 from experiment_hub.errors import NonFiniteError, ResumeError, RunFailedError
+from experiment_hub.files import write_json
 from experiment_hub.metadata import metric_versions
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Run
-from experiment_hub.tracking.clock import now
-from experiment_hub.tracking.files import write_json
+from experiment_hub.times import now
 from experiment_hub.tracking.history import FINISHED, one_run
 from experiment_hub.tracking.recorder import Plan, RunRecorder
 from experiment_hub.tracking.source import source
@@ -39,7 +39,6 @@ from experiment_hub.training.runtimes.folder import write_model
 from experiment_hub.training.runtimes.protocol import Blueprint, Census, Hooks, Work
 from experiment_hub.training.runtimes.registry import runtime_of
 
-Progress = Say
 OBJECTIVE_VERSION = 1
 
 

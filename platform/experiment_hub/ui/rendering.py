@@ -11,6 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from experiment_hub import output
+from experiment_hub.cost import money
+
 if TYPE_CHECKING:
     from experiment_hub.api.tokens import Caller
 
@@ -21,7 +24,6 @@ THEMES = ("light", "dark")
 SHOWN_CHARACTERS = 200
 NOTHING = "\u2013"
 MINUTE, HOUR, DAY = 60, 3600, 86400
-KIB = 1024
 
 
 def visible(value: Any) -> str:
@@ -62,13 +64,11 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    if count is None:
-        return NOTHING
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < KIB:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= KIB
-    return f"{count:.1f} TiB"
+    return NOTHING if count is None else output.size(count)
+
+
+def usd(amount: float | None) -> str:
+    return NOTHING if amount is None else money.shown(amount)
 
 
 def moment(text: str | None) -> str:
@@ -99,7 +99,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    filters = (visible, short, lines, number, duration, size, moment, ago, pretty)
+    filters = (visible, short, lines, number, duration, size, usd, moment, ago, pretty)
     environment.filters |= {each.__name__: each for each in filters}
     environment.filters["path"] = lambda value: quote(str(value), safe="")
     environment.filters["query"] = lambda pairs: urlencode([pair for pair in pairs if pair[1] not in {None, ""}])

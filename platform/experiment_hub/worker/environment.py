@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from experiment_hub.files import write_atomically
 from experiment_hub.scheduler.claims import Claim
-from experiment_hub.tracking.files import write_atomically
 from experiment_hub.worker import machine
 from experiment_hub.worker.folders import FAILURE, HEALTH, attempt_folder
 from experiment_hub.worker.launchers.protocol import Launch

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from experiment_hub.scheduler.workers import Process
+from experiment_hub.tracking.identity import BOOT_ID, ENDED, parse_stat
 
 MIB = 1 << 20
 PROBE_S = 20
@@ -31,19 +32,19 @@ def host() -> str:
 def boot() -> str:
     """The running system: another one after a restart, and for each container that numbers its processes apart."""
     try:
-        system = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        system = BOOT_ID.read_text(encoding="ascii").strip()
         return f"{system}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:  # not Linux
         return str(round(psutil.boot_time()))
 
 
 def birth(pid: int) -> float | None:
-    """When a process started, in units that corrections of the clock do not move; None when there is none, or a zombie."""
+    """When a process started, in seconds that corrections of the clock do not move (where the system has such); None when there is none, or a zombie."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        state, seconds = parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
     except (FileNotFoundError, ProcessLookupError):
         return _birth_elsewhere(pid) if not Path("/proc/self/stat").exists() else None
-    return None if fields[0] in {b"Z", b"X"} else float(fields[19])
+    return None if state in ENDED else seconds
 
 
 def _birth_elsewhere(pid: int) -> float | None:
@@ -58,7 +59,7 @@ def age_s(started: float) -> float | None:
     """Seconds since a `birth`, by the clock that only goes forward; None where the system has none."""
     if not hasattr(os, "sysconf") or not Path("/proc/self/stat").exists():
         return None
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
 def this_process() -> Process:

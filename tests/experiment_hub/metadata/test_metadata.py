@@ -13,9 +13,10 @@ from alembic.script import ScriptDirectory
 from experiment_hub.errors import BadInputError, NewerSchemaError, UnknownRunError
 from experiment_hub.metadata.database import FILE, open_engine
 from experiment_hub.metadata.schema import MIGRATIONS
+from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.store import MetadataStore
 from experiment_hub.metadata.tables import Base, Run
-from experiment_hub.tracking.clock import now
+from experiment_hub.times import now
 
 WRITER = """
 import sys
@@ -28,6 +29,11 @@ for seed in range(int(sys.argv[2])):
     with RunRecorder.start(store, Plan("many", seed, False, {"a": 1}, {})) as recorder:
         recorder.record(1, 1, {"val.loss": 0.5}, {"loss": 1})
 """
+
+
+def add_run(store: MetadataStore, run: Run) -> None:
+    with writing(store.engine) as session:
+        session.add(run)
 
 
 def a_run(run_id: str) -> Run:
@@ -67,16 +73,16 @@ def test_a_migration_that_fails_leaves_nothing_half_done(home: Path, monkeypatch
         patch.setattr(sqlalchemy, "ForeignKey", None)  # the second table of the first migration cannot be made
         with pytest.raises(TypeError):
             MetadataStore(home)
-    MetadataStore(home).add_run(a_run("r-1"))
+    add_run(MetadataStore(home), a_run("r-1"))
 
 
 def test_opening_again_keeps_what_is_there(home: Path) -> None:
-    MetadataStore(home).add_run(a_run("r-1"))
+    add_run(MetadataStore(home), a_run("r-1"))
     assert MetadataStore(home).run("r-1").name == "x"
 
 
 def test_a_home_of_a_newer_hub_is_refused_and_left_alone(home: Path) -> None:
-    MetadataStore(home).add_run(a_run("r-1"))
+    add_run(MetadataStore(home), a_run("r-1"))
     with sqlite3.connect(home / FILE) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NewerSchemaError, match="schema 9999, newer than this hub"):
@@ -105,7 +111,7 @@ def test_an_unknown_run_is_named(home: Path) -> None:
 
 def test_a_figure_that_is_recorded_twice_replaces_itself(home: Path) -> None:
     store = MetadataStore(home)
-    store.add_run(a_run("r-1"))
+    add_run(store, a_run("r-1"))
     row = {"run_id": "r-1", "epoch": 1, "split": "val", "metric": "loss", "version": 1, "step": 3}
     store.record_metrics([{**row, "value": 1.0}])
     store.record_metrics([{**row, "value": 2.0}, {**row, "epoch": 2, "value": 3.0}])

@@ -61,7 +61,7 @@ def test_a_registered_model_is_exported_by_its_alias(hub: Hub, smoke_run: Smoke,
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("r-none", "--output", "{}/a.onnx"), "stored no model"),
+        (("r-none", "--output", "{}/a.onnx"), "expected a run, MODEL@ALIAS"),
         (("nobody@champion", "--output", "{}/a.onnx"), "unknown registered model 'nobody'"),
         (("sha256:123456", "--output", "{}/a.onnx"), "is not in this home"),
         (("r-none", "--output", "{}/a.onnx", "--tolerance", "0"), "expected a number above zero"),

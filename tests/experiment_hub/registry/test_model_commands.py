@@ -46,7 +46,7 @@ def test_an_artifact_is_stored_listed_explained_fetched_and_given_up(
     assert "no name" in str(said(hub, "artifacts", "unlink", digest, "x", code=2)["error"])
     assert hub("artifacts", "why", digest)[1].splitlines()[1] == "nothing needs it"
     (home / "hub.yaml").write_text("retention: {grace_hours: 0}\n")
-    assert "would be condemned: 2 files, 16 bytes" in hub("artifacts", "gc", "--dry-run")[1]
+    assert "would be condemned: 2 files, 16 B" in hub("artifacts", "gc", "--dry-run")[1]
     said(hub, "artifacts", "gc")
     assert said(hub, "artifacts", "gc")["removed"] == {"count": 2, "bytes": 16}
     assert said(hub, "artifacts", "ls") == {"artifacts": []}

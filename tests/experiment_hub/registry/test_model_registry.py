@@ -119,7 +119,7 @@ def test_a_runs_model_is_found_and_its_run_by_the_hubs_own_record(known: Catalog
     store(known, tmp_path, "b")
     with pytest.raises(BadInputError, match="several models, choose one"):
         models.of_run(known, "r-1")
-    with pytest.raises(BadInputError, match="stored no model"):
+    with pytest.raises(BadInputError, match="left no model"):
         models.of_run(known, "r-2")
 
 

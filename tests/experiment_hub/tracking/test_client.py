@@ -16,8 +16,9 @@ import pytest
 import experiment_hub as hub_client
 from experiment_hub.errors import BadInputError, DiskFullError
 from experiment_hub.metadata.store import MetadataStore
+from experiment_hub.metadata.tables import Run
 from experiment_hub.tracking import output
-from experiment_hub.tracking.history import all_runs, describe, one_run
+from experiment_hub.tracking.history import describe, one_run
 from experiment_hub.tracking.index import refresh
 from experiment_hub.tracking.output import OutputLog, Position, read_log
 from experiment_hub.tracking.series import read
@@ -40,9 +41,14 @@ def script(home: Path, text: str, *, exits: int = 0) -> subprocess.CompletedProc
     return done
 
 
+def every_run(store: MetadataStore) -> list[Run]:
+    refresh(store)
+    return store.runs()
+
+
 def only_run(home: Path) -> dict[str, Any]:
     store = MetadataStore(home)
-    [run] = all_runs(store)
+    [run] = every_run(store)
     return describe(store, run)
 
 
@@ -194,7 +200,7 @@ def test_readers_at_once_take_a_run_in_once(home: Path) -> None:
     program += "from experiment_hub.tracking.index import refresh; refresh(MetadataStore(Path(sys.argv[1])))"
     readers = [subprocess.Popen([sys.executable, "-c", program, str(home)]) for _ in range(3)]
     assert [reader.wait(timeout=60) for reader in readers] == [0, 0, 0]
-    runs = all_runs(MetadataStore(home))
+    runs = every_run(MetadataStore(home))
     assert sorted(run.name for run in runs) == sorted(f"run {index}" for index in range(20))
     assert {run.state for run in runs} == {"finished"}
 
@@ -224,7 +230,7 @@ def test_a_damaged_run_is_left_out_and_named(home: Path, capsys: pytest.CaptureF
         run.finish()
         (run.folder / "run.json").write_bytes(content)
     quiet(home, "good").finish()
-    assert [run.name for run in all_runs(MetadataStore(home))] == ["good"]
+    assert [run.name for run in every_run(MetadataStore(home))] == ["good"]
     assert capsys.readouterr().err.count("run.json is damaged") == 4
 
 

@@ -16,10 +16,11 @@ from experiment_hub.errors import ConfigurationError, NonFiniteError
 from experiment_hub.tasks import Batch
 from experiment_hub.training.callbacks.registry import makers
 from experiment_hub.training.callbacks.schedule import share
-from experiment_hub.training.data import split_tensors
+from experiment_hub.training.data import split_arrays
 from experiment_hub.training.determinism import seed_everything
 from experiment_hub.training.experiment import Experiment, assemble
 from experiment_hub.training.loop import Hooks, Job, Trainer
+from experiment_hub.training.runtimes.tensors import to_batch
 
 Small = Callable[..., Path]
 Points = list[tuple[int, dict[str, float]]]
@@ -42,7 +43,8 @@ class Wrong:
 
 def job_of(experiment: Experiment, wrong: Mapping[int, float] | None = None) -> Job:
     samples = experiment.dataset.item.generate(experiment.data_config)
-    data = split_tensors(samples, experiment.config.data.splits.model_dump(), torch.device("cpu"))
+    arrays = split_arrays(samples, experiment.config.data.splits.model_dump())
+    data = {split: to_batch(each, torch.device("cpu")) for split, each in arrays.items()}
     seed_everything(0)
     model = experiment.plugin.item.build(experiment.model_config, samples.spec)
     plugin = Wrong(experiment.plugin.item, wrong) if wrong else experiment.plugin.item

@@ -11,10 +11,10 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from experiment_hub.artifacts.digests import CHUNK, PREFIX, digits
-from experiment_hub.artifacts.durable import sync
 from experiment_hub.artifacts.protocol import Staged, Stored
 from experiment_hub.artifacts.staging import THREADS, sweep, writing_to
 from experiment_hub.errors import ConfigurationError, CorruptError
+from experiment_hub.files import sync
 
 OWNER = "owner"
 READ_ONLY = 0o444  # against accidents: content never changes

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiment_hub.tracking.files import write_atomically
+from experiment_hub.files import write_atomically
 from experiment_hub.tracking.series.layout import REWIND, point_files
 from experiment_hub.tracking.series.reader import Records, blocks, file_names, name_of, read, series_folder
 

@@ -12,11 +12,11 @@ from pydantic import Field, JsonValue, ValidationError
 from experiment_hub.configuration.document import Document
 from experiment_hub.configuration.schema import ExperimentConfig
 from experiment_hub.errors import CorruptError
+from experiment_hub.files import write_atomically, write_json
 from experiment_hub.plugins.protocol import framework
 from experiment_hub.plugins.registry import plugin
 from experiment_hub.strict import StrictModel
 from experiment_hub.tasks import DataSpec
-from experiment_hub.tracking.files import write_atomically, write_json
 from experiment_hub.training.runtimes.protocol import Blueprint, Runtime
 from experiment_hub.training.runtimes.registry import runtime_of
 

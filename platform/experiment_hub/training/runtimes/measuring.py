@@ -12,6 +12,8 @@ from experiment_hub.metrics.definition import MetricDefinition
 from experiment_hub.tasks import CLASSIFICATION, IGNORED_TARGET
 from experiment_hub.training.runtimes.protocol import Arrays, Blueprint, Runtime, Work
 
+MEASURING_BATCH = 1024  # samples; bounds memory, does not change any figure's definition
+
 
 def measure(
     outputs: NDArray[np.float64], targets: NDArray[np.int64], metrics: Sequence[MetricDefinition], split: str

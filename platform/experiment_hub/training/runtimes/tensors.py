@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from experiment_hub.errors import CorruptError
 from experiment_hub.plugins.protocol import KeepsMore, LightningPlugin
 from experiment_hub.tasks import Batch
-from experiment_hub.training.runtimes.measuring import without_targets
+from experiment_hub.training.runtimes.measuring import MEASURING_BATCH, without_targets
 from experiment_hub.training.runtimes.protocol import Arrays, Blueprint, Census
 
 FILE = "weights.pt"
-MEASURING_BATCH = 1024  # samples; bounds memory, does not change any figure's definition
 
 
 def to_batch(arrays: Arrays, device: torch.device) -> Batch:

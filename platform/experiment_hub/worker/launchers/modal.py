@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from experiment_hub.errors import MissingExtraError, NotAllowedError
+from experiment_hub.files import write_atomically, write_json
 from experiment_hub.strict import StrictModel
-from experiment_hub.tracking.files import write_atomically, write_json
 from experiment_hub.worker.launchers import modal_remote
 from experiment_hub.worker.launchers.modal_gpus import misfit
 from experiment_hub.worker.launchers.protocol import Launch, Reference, Status

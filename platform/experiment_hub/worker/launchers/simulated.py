@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from experiment_hub.errors import NotAllowedError
+from experiment_hub.files import write_json
 from experiment_hub.strict import StrictModel
-from experiment_hub.tracking.files import write_json
 from experiment_hub.worker.launchers.protocol import Launch, Reference, Status
 
 MACHINE = Path(__file__).with_name("simulated_provider.py")

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from experiment_hub.errors import BadInputError, CorruptError, MissingExtraError
+from experiment_hub.files import write_atomically
 from experiment_hub.plugins.protocol import LightningPlugin, framework
 from experiment_hub.tasks import CLASSIFICATION, IGNORED_TARGET, Batch, DataSpec
-from experiment_hub.tracking.files import write_atomically
 from experiment_hub.training.runtimes.folder import SavedModel
 
 BATCHES = (1, 3, 16)  # sizes of the probing batches: the exported batch dimension is open
