@@ -166,15 +166,29 @@ def test_a_mirror_follows_a_run_until_it_ends(home: Path) -> None:
 
 def test_what_is_no_store_and_no_kind_is_refused_in_words(hub: Hub, home: Path, run: hub_client.TrackedRun) -> None:
     for arguments, expected in [
-        (("import", "mlflow", home.parent / "absent"), "no such store of MLflow"),
-        (("import", "tensorboard", home.parent / "absent"), "no folder with TensorBoard's event files"),
-        (("import", "wandb", home.parent), "holds no offline run of W&B"),
         (("import", "nothing", home.parent), "unknown importer 'nothing'"),
         (("export", "nothing", home.parent, run.id), "unknown mirror 'nothing'"),
         (("export", "csv", home.parent, "r-x"), "no run 'r-x'"),
     ]:
         code, _, err = hub(*arguments)
         assert (code, expected in err) == (2, True), err
-    (home.parent / "run-x.wandb").write_bytes(b"something else entirely")
-    code, _, err = hub("import", "wandb", home.parent / "run-x.wandb")
-    assert (code, "is no file of W&B" in err) == (2, True), err
+
+
+@pytest.mark.integrations
+@pytest.mark.parametrize(
+    ("kind", "place", "expected"),
+    [
+        ("mlflow", "absent", "no such store of MLflow"),
+        ("tensorboard", "absent", "no folder with TensorBoard's event files"),
+        ("wandb", ".", "holds no offline run of W&B"),
+        ("wandb", "run-x.wandb", "is no file of W&B"),
+    ],
+)
+def test_what_is_no_store_of_a_tracker_is_refused_in_words(
+    hub: Hub, home: Path, kind: str, place: str, expected: str
+) -> None:
+    pytest.importorskip(kind)
+    if place.endswith(".wandb"):
+        (home.parent / place).write_bytes(b"something else entirely")
+    code, _, err = hub("import", kind, home.parent / place)
+    assert (code, expected in err) == (2, True), err
