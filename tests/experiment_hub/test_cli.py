@@ -72,12 +72,14 @@ def test_a_run_is_one_document_with_everything_about_it(hub: Hub, small: Small, 
     }
 
 
+@pytest.mark.slow
 def test_the_resolved_configuration_of_a_run_gives_the_same_run(hub: Hub, small: Small) -> None:
     first = json.loads(hub("run", small(), "--seed", 1, "--set", "epochs=2", "--json")[1])["runs"][0]
     again = json.loads(hub("run", f"{first['folder']}/config.yaml", "--seed", 1, "--json")[1])["runs"][0]
     assert first["metrics"] == again["metrics"]
 
 
+@pytest.mark.slow
 def test_compare_tells_better_from_worse_by_direction(hub: Hub, small: Small) -> None:
     runs = json.loads(hub("run", small(), "--json", "--set", "epochs=1", "--seed", 0)[1])["runs"]
     runs += json.loads(hub("run", small(), "--json", "--set", "epochs=6", "--seed", 0)[1])["runs"]

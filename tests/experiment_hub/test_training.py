@@ -75,6 +75,7 @@ def test_seeds_matter_and_repeat(small: Small, home: Path) -> None:
     assert {first.state, again.state, other.state} == {"finished"}
 
 
+@pytest.mark.slow
 def test_earlier_runs_in_the_process_change_nothing(small: Small, home: Path) -> None:
     path = small(**{"model.dropout": 0.5})
     alone = train(path, home, 1)
@@ -194,6 +195,7 @@ def checkpoints(folder: str) -> list[Path]:
     return sorted((Path(folder) / checkpoint.FOLDER).iterdir())
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints_are_refused_and_the_run_stays_as_it_is(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
     whole = {path: path.read_bytes() for path in checkpoints(done.folder)}
@@ -205,6 +207,7 @@ def test_damaged_checkpoints_are_refused_and_the_run_stays_as_it_is(small: Small
     assert store.run(done.run).state == "killed"
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over_aloud_for_the_one_before(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
     before, newest = checkpoints(done.folder)
@@ -228,6 +231,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_only_checkpoint_of_an_earlier_hub_is_found(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
     *_, newest = checkpoints(done.folder)
@@ -238,6 +242,7 @@ def test_the_only_checkpoint_of_an_earlier_hub_is_found(small: Small, home: Path
     assert said[0] == f"{done.run}: resumed at step 15"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_plain_data_that_torch_reads_alone(small: Small, home: Path) -> None:
     done = train(small(), home)
     state = torch.load(checkpoints(done.folder)[-1], weights_only=True)
@@ -245,6 +250,7 @@ def test_a_checkpoint_is_plain_data_that_torch_reads_alone(small: Small, home: P
     assert set(state["model"]) == {"0.weight", "0.bias", "3.weight", "3.bias"}
 
 
+@pytest.mark.slow
 def test_resuming_at_the_very_end_only_measures_again(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
     later = {"run_id": done.run, "epoch": 9, "split": "val", "metric": "loss", "version": 1, "step": 99, "value": 0.1}
@@ -255,6 +261,7 @@ def test_resuming_at_the_very_end_only_measures_again(small: Small, home: Path) 
     assert store.run(done.run).resumes[0]["from_step"] == 15
 
 
+@pytest.mark.slow
 def test_a_run_that_died_right_after_its_row_starts_from_the_beginning(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
     recorded = store.run(done.run)
@@ -267,6 +274,7 @@ def test_a_run_that_died_right_after_its_row_starts_from_the_beginning(small: Sm
     assert store.run(run_id).source_hash == recorded.source_hash
 
 
+@pytest.mark.slow
 def test_a_dataset_that_changed_is_not_resumed(small: Small, home: Path) -> None:
     store, done = finished_then_killed(small, home)
     store.update_run(done.run, dataset_hash="0" * 64)
