@@ -97,7 +97,7 @@ def test_a_model_of_ones_own_is_trained_evaluated_compared_promoted_and_rolled_b
 def test_twelve_dollars_wait_for_approval_and_thirty_ask_for_a_reason(terminal: Terminal, home: Path) -> None:
     home.mkdir()
     (home / "hub.yaml").write_text("cost: {day_cap: 100}\n")
-    paid = ["jobs", "submit", "--launcher", "simulated", "--gpu", "H100", "--gpus", "1"]
+    paid = ["jobs", "submit", "--launcher", "simulated", "--gpu", "H100", "--gpus", "1", "--retry", "lost=0"]
     terminal.hub(*paid, "--timeout", "3h", "--name", "twelve", "--", "true", exits=3)
     (waiting,) = terminal.hub("cost", "waiting", exits=3)["waiting"]
     assert waiting["worst_usd"] == 12.0
