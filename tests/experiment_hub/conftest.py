@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     import postgres
+    from experiment_hub.artifacts.catalog import Catalog
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their children share two cores
 
@@ -134,3 +136,39 @@ def postgres_home(home: Path, postgres_server: "postgres.Server") -> Path:
     home.mkdir()
     (home / "hub.yaml").write_text(f"database: {postgres_server.new_database()}\n", encoding="utf-8")
     return home
+
+
+@pytest.fixture
+def distribution(tmp_path: Path) -> Callable[..., Path]:
+    """`distribution("name", module="a_module", source="...")` lays a distribution out as pip would; gives its folder."""
+
+    def lay_out(name: str, *, module: str, source: str, value: str = "", group: str = "experiment_hub.plugins") -> Path:
+        folder = tmp_path / "site"
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value or module}\n", encoding="utf-8")
+        (folder / f"{module}.py").write_text(source, encoding="utf-8")
+        return folder
+
+    return lay_out
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty database; a copy of it is quicker than all its migrations."""
+    from experiment_hub.metadata.database import FILE, open_engine
+
+    folder = tmp_path_factory.mktemp("migrated")
+    open_engine(folder)
+    return folder / FILE
+
+
+@pytest.fixture
+def known(home: Path, migrated: Path) -> "Catalog":
+    """The artifacts of a fresh home."""
+    from experiment_hub.artifacts.catalog import catalog
+
+    home.mkdir()
+    shutil.copy(migrated, home / migrated.name)
+    return catalog(home)

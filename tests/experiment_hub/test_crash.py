@@ -39,14 +39,9 @@ PLUGIN = Mortal()
 
 
 @pytest.fixture
-def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def mortal(distribution: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the distribution that brings the model `mortal`, importable in this process too."""
-    folder = tmp_path / "site"
-    info = folder / "mortal-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mortal\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[experiment_hub.plugins]\nmortal = mortal_plugin\n")
-    (folder / "mortal_plugin.py").write_text(PLUGIN_SOURCE)
+    folder = distribution("mortal", module="mortal_plugin", source=PLUGIN_SOURCE)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "mortal_plugin", raising=False)
     plugins.cache_clear()

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,15 +122,6 @@ def test_hyperparameters_coerce_nothing() -> None:
             Config.model_validate_json(wrong)
 
 
-def install(folder: Path, value: str) -> None:
-    """A distribution as pip would lay it out: a module and its dist-info."""
-    info = folder / "other-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[experiment_hub.plugins]\nother = {value}\n")
-    (folder / "other_plugin.py").write_text(PLUGIN_SOURCE.format(name="from_elsewhere"))
-
-
 def list_plugins(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "experiment_hub", "plugins", "--json"],
@@ -141,9 +133,11 @@ def list_plugins(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_another_distribution_brings_a_plugin_by_entry_point(tmp_path: Path) -> None:
-    install(tmp_path, "other_plugin:PLUGIN")
-    done = list_plugins(tmp_path)
+def test_another_distribution_brings_a_plugin_by_entry_point(distribution: Callable[..., Path]) -> None:
+    site = distribution(
+        "other", module="other_plugin", value="other_plugin:PLUGIN", source=PLUGIN_SOURCE.format(name="from_elsewhere")
+    )
+    done = list_plugins(site)
     assert done.returncode == 0, done.stderr
     found = {row["name"]: row["module"] for row in json.loads(done.stdout)["plugins"]}
     assert found["from_elsewhere"] == "other_plugin:PLUGIN"
@@ -151,9 +145,11 @@ def test_another_distribution_brings_a_plugin_by_entry_point(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_broken_entry_point_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
-    install(tmp_path, "other_plugin:NOTHING")
-    done = list_plugins(tmp_path)
+def test_a_broken_entry_point_is_one_line_and_exit_code_two(distribution: Callable[..., Path]) -> None:
+    site = distribution(
+        "other", module="other_plugin", value="other_plugin:NOTHING", source=PLUGIN_SOURCE.format(name="from_elsewhere")
+    )
+    done = list_plugins(site)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "other_plugin:NOTHING is broken: AttributeError" in done.stderr

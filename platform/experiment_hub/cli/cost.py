@@ -10,6 +10,7 @@ app = typer.Typer()
 
 Reason = Annotated[str | None, typer.Option(help="Why, for whoever reads it later.")]
 Actor = Annotated[str | None, typer.Option(help="Your name, beside that of the user of this machine.")]
+FanOut = Annotated[str | None, typer.Option(help="Instead of HASH: everything that waits in this fan-out.")]
 Hash = Annotated[
     str | None, typer.Argument(metavar="HASH", help="An estimate's hash, or its first 8 characters or more.")
 ]
@@ -58,7 +59,7 @@ def waiting(*, home: Home = None, as_json: Json = False) -> None:
 def approve(
     hash_: Hash = None,
     *,
-    fan_out: Annotated[str | None, typer.Option(help="Instead of HASH: everything that waits in this fan-out.")] = None,
+    fan_out: FanOut = None,
     reason: Reason = None,
     actor: Actor = None,
     home: Home = None,
@@ -74,7 +75,7 @@ def approve(
 def deny(
     hash_: Hash = None,
     *,
-    fan_out: Annotated[str | None, typer.Option(help="Instead of HASH: everything that waits in this fan-out.")] = None,
+    fan_out: FanOut = None,
     reason: Reason = None,
     actor: Actor = None,
     home: Home = None,

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,14 +169,10 @@ def test_a_library_that_is_missing_is_named(known: Catalog) -> None:
 
 
 @pytest.mark.slow
-def test_another_package_brings_a_store_by_its_entry_point(known: Catalog, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    (site / "shelf-1.0.dist-info").mkdir(parents=True)
-    (site / "shelf_store.py").write_text(PACKAGE)
-    (site / "shelf-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: shelf\nVersion: 1.0\n")
-    (site / "shelf-1.0.dist-info" / "entry_points.txt").write_text(
-        "[experiment_hub.artifact_stores]\nshelf = shelf_store\n"
-    )
+def test_another_package_brings_a_store_by_its_entry_point(
+    known: Catalog, distribution: Callable[..., Path], tmp_path: Path
+) -> None:
+    site = distribution("shelf", module="shelf_store", source=PACKAGE, group="experiment_hub.artifact_stores")
     (known.home / "hub.yaml").write_text("artifacts: shelf://boards\n")
     path = os.pathsep.join([str(site), *sys.path])
     done = subprocess.run(

@@ -239,13 +239,9 @@ PLUGIN = Moody()
 
 
 @pytest.fixture
-def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def moody(distribution: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A plugin of another distribution whose outputs are never the same."""
-    place = tmp_path / "site"
-    (place / "moody-1.dist-info").mkdir(parents=True)
-    (place / "moody.py").write_text(MOODY.format(module="mlp"), encoding="utf-8")
-    (place / "moody-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: moody\nVersion: 1\n")
-    (place / "moody-1.dist-info" / "entry_points.txt").write_text("[experiment_hub.plugins]\nmoody = moody\n")
+    place = distribution("moody", module="moody", source=MOODY.format(module="mlp"))
     monkeypatch.syspath_prepend(str(place))
     importlib.invalidate_caches()
     plugins.cache_clear()

@@ -48,14 +48,8 @@ PLUGIN = Fragile()
 
 
 @pytest.fixture
-def fragile(tmp_path: Path) -> Path:
-    folder = tmp_path / "site"
-    info = folder / "fragile-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fragile\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[experiment_hub.plugins]\nfragile = fragile_plugin\n")
-    (folder / "fragile_plugin.py").write_text(PLUGIN_SOURCE)
-    return folder
+def fragile(distribution: Callable[..., Path]) -> Path:
+    return distribution("fragile", module="fragile_plugin", source=PLUGIN_SOURCE)
 
 
 def free_port() -> int:

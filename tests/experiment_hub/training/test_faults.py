@@ -45,15 +45,9 @@ PLUGIN = Slow()
 
 
 @pytest.fixture
-def slow_model(tmp_path: Path) -> Path:
+def slow_model(distribution: Callable[..., Path]) -> Path:
     """A folder with the distribution that brings the model `slow`."""
-    folder = tmp_path / "site"
-    info = folder / "slow-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[experiment_hub.plugins]\nslow = slow_plugin\n")
-    (folder / "slow_plugin.py").write_text(PLUGIN_SOURCE)
-    return folder
+    return distribution("slow", module="slow_plugin", source=PLUGIN_SOURCE)
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -297,14 +297,10 @@ CALLBACK = Maker()
 
 
 @pytest.fixture
-def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def counting(distribution: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Somebody's distribution with a callback of its own."""
-    info = tmp_path / "site" / "counting-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[experiment_hub.callbacks]\ncount = counting_callback\n")
-    (tmp_path / "site" / "counting_callback.py").write_text(CALLBACK_SOURCE)
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    brought = {"module": "counting_callback", "source": CALLBACK_SOURCE, "group": "experiment_hub.callbacks"}
+    monkeypatch.syspath_prepend(str(distribution("counting", **brought)))
     makers.cache_clear()
     yield
     makers.cache_clear()
