@@ -1,5 +1,6 @@
 import copy
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,19 @@ def test_foreign_code_that_raises_is_recorded_with_its_traceback(
     assert "in broken" in (home / run.folder / "traceback.txt").read_text()
     monkeypatch.undo()
     assert go_on(MetadataStore(home), run.id).state == "finished"
+
+
+def test_a_plugin_that_ends_the_process_only_fails_its_run(
+    small: Small, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = assemble(load(str(small())))
+
+    def leaves(*_: object) -> torch.nn.Module:
+        sys.exit(9)
+
+    monkeypatch.setattr(type(experiment.plugin.item), "build", leaves)
+    failed = run_one(experiment, MetadataStore(home), 0, smoke=False, progress=quiet)
+    assert (failed.state, failed.error) == ("failed", "SystemExit: 9")
 
 
 def test_the_running_loss_is_the_mean_over_samples(small: Small) -> None:

@@ -11,7 +11,10 @@ import experiment_hub
 from experiment_hub.api import tokens
 from experiment_hub.api.access import COOKIE, Access
 from experiment_hub.artifacts.catalog import catalog
+from experiment_hub.metadata.database import open_engine
+from experiment_hub.metadata.sessions import writing
 from experiment_hub.metadata.store import MetadataStore
+from experiment_hub.metadata.tables import ModelVersion, RegisteredModel
 from experiment_hub.ui import rendering
 
 if TYPE_CHECKING:
@@ -59,6 +62,25 @@ def attacked(home: Path) -> str:
     digest = catalog(home).log(("run", run.id), "a/" + ATTACK.replace("/", ""), b"x").digest
     assert digest
     return run.id
+
+
+def test_a_model_without_a_version_in_production_is_listed(site: "Site", home: Path) -> None:
+    digest = catalog(home).log(("user", "ada"), "weights", b"x").digest
+    with writing(open_engine(home)) as session:
+        session.add(RegisteredModel(name="fresh", description="", created_at="2026-11-21T00:00:00.000+00:00"))
+        session.flush()
+        session.add(
+            ModelVersion(
+                model="fresh",
+                version=1,
+                digest=digest,
+                stage="none",
+                facts={},
+                created_at="2026-11-21T00:00:00.000+00:00",
+            )
+        )
+    answer = site().get("/models")
+    assert (answer.status_code, "fresh" in answer.text) == (200, True)
 
 
 @pytest.mark.slow
