@@ -9,6 +9,7 @@ import re
 import urllib.parse
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -112,12 +113,23 @@ def find(text: str) -> Iterator[Hit]:
             yield hit
 
 
+SHORT_TEXT = 2000
+"""Rules, reasons and names come again in every report: what was made of them is remembered."""
+
+
 def mask(text: str, known: Iterable[str] = ()) -> str:
     """Give the text with every secret replaced; `known` are values of which the owner is certain."""
+    return _mask_short(text, tuple(known)) if len(text) <= SHORT_TEXT else _mask(text, known)
+
+
+def _mask(text: str, known: Iterable[str]) -> str:
     values = {_hit(kind, match).value for kind, match in _matches(text)} | {value for value in known if value in text}
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, shown(value))
     return text
+
+
+_mask_short = lru_cache(maxsize=2048)(_mask)
 
 
 def known_secrets(names: Iterable[str]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from worktrees.deltas import Trees
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -110,9 +112,9 @@ class Case:
         return self._text(self.change.commit, path)
 
     def _text(self, commit: str, path: str) -> str | None:
-        """Read a file once for all gates: each reading is a process of git."""
+        """Read a file once for all gates."""
         if (commit, path) not in self.texts:
-            data = self.repository.read(commit, path)
+            data = Trees.of(self.repository).read(commit, [path]).get(path)
             self.texts[commit, path] = None if data is None else data.decode(errors="replace")
         return self.texts[commit, path]
 
@@ -131,11 +133,13 @@ class Gate:
     """Say why the call is refused, or None. Courtesy and evidence: nothing relies on it."""
     version: str = "1"
     """Part of the key of its verdicts: raise it when the gate judges differently."""
+    asks_ticket: bool = True
+    """Whether the ticket belongs to the question; where not, one verdict on a tree serves all tickets."""
 
 
 def key(gate: Gate, case: Case) -> str:
     """Bind a verdict to the content that it judged."""
-    ticket = case.ticket.sha256 if case.ticket else ""
+    ticket = case.ticket.sha256 if case.ticket and gate.asks_ticket else ""
     parts = [gate.name, gate.version, case.policy.sha256, ticket, case.change.tree, case.workshop.environment_sha256]
     # every tree gate of ours also compares with the base (test ids, broken checks), so the base's tree belongs to the key
     parts.append(case.repository.tree(case.change.base) if gate.judges == "tree" else case.change.base)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gates.protocol import key
 from gates.verdict import Answer, Verdict, inconclusive, worst
+from tickets.errors import CancelledError
 from tickets.grants import blanket
 
 if TYPE_CHECKING:
@@ -29,14 +30,22 @@ class Judged:
 
 
 def judge(
-    case: Case, gates: Mapping[str, Gate], *, tell: Callable[[str], None] = lambda _name: None
+    case: Case,
+    gates: Mapping[str, Gate],
+    *,
+    tell: Callable[[str], None] = lambda _name: None,
+    whole: Case | None = None,
 ) -> tuple[Judged, ...]:
-    """Ask the gates in their order; `tell` hears the name of each before it is asked."""
+    """Ask the gates in their order; `tell` hears the name of each before it is asked.
+
+    `whole` is what gates on the tree are asked, where the change is judged together with others on one tree.
+    """
     results: list[Judged] = []
     for gate in gates.values():
         tell(gate.name)
         receipts = tuple((receipt.command, receipt.exit) for result in results for receipt in result.verdict.receipts)
-        results.append(_ask(gate, replace(case, known_receipts=receipts)))
+        asked = whole if whole and gate.judges == "tree" else case
+        results.append(_ask(gate, replace(asked, known_receipts=receipts)))
     return tuple(results)
 
 
@@ -52,8 +61,11 @@ def _ask(gate: Gate, case: Case) -> Judged:
         return Judged(name=gate.name, verdict=verdict, cached=True, seconds=time.monotonic() - started)
     try:
         verdict = gate.verify(case)
+    except CancelledError:
+        raise
     except Exception as error:  # noqa: BLE001 - a process edge: a gate that crashes has not judged, whoever wrote it
         verdict = inconclusive(f"the gate itself broke: {type(error).__name__}: {error}")
+    case.workshop.cancelled.check()  # a gate may have taken the end of its command for an answer
     if verdict.answer is not Answer.INCONCLUSIVE:
         case.store.put(identity, verdict.to_json())
     return Judged(name=gate.name, verdict=lifted(verdict, case), cached=False, seconds=time.monotonic() - started)

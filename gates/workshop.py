@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 
 from gates.masking import mask
 from gates.verdict import GateReceipt
-from worktrees import files
-from worktrees.checkout import remove, write_tree
+from worktrees.cancellation import Cancellation
 from worktrees.confinement import Confinement, Level
 from worktrees.environment import TreeEnvironment, build, interpreter
+from worktrees.leases import Pool
 from worktrees.process import Bounds, Launch, Receipt, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from worktrees.checkout import STAMP
+    from worktrees import files
     from worktrees.git import Repository
+    from worktrees.leases import LeasedTree
     from worktrees.provision import Provision
+    from worktrees.views import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,10 @@ class Ran:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """A directory that holds the exact tree of one commit until the lease ends."""
+    """A directory that holds the exact tree of one commit until the lease ends.
+
+    With a private layer the tree is at `folder` for commands only: gates look at it through `find` and its like.
+    """
 
     tree: str
     folder: Path
@@ -68,12 +73,39 @@ class Lease:
     workshop: Workshop = field(repr=False)
     scratch: Path
     """Outside the tree; survives the cleaning between two commands of one lease."""
+    lent: LeasedTree = field(repr=False)
 
     def run(
         self, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str] | None = None, cwd: str = ""
     ) -> Ran:
         """Run a command in the tree, or in the folder `cwd` of it."""
         return self.workshop.run(self, command, timeout_s=timeout_s, extra=extra or {}, cwd=cwd)
+
+    @property
+    def view(self) -> View:
+        """The tree as commands see it now."""
+        return self.lent.held.view
+
+    def find(self, path: str) -> Path | None:
+        """Say where the thing at the path of the tree can be read; None where nothing is, or where links lead out of the tree."""
+        parent, _, name = path.rpartition("/")
+        real = self.view.resolve(parent, at=self.folder)
+        return None if real is None else self.view.find(f"{real}/{name}".lstrip("/"))
+
+    def is_folder(self, path: str) -> bool:
+        return self.view.leads_to_folder(path, at=self.folder)
+
+    def discard(self, path: str) -> None:
+        """Remove a file or link of the tree for as long as the lease lasts."""
+        parent, _, name = path.rpartition("/")
+        real = self.view.resolve(parent, at=self.folder)
+        place = self.find(path)
+        if real is not None and place and not place.is_dir():
+            self.lent.held.discard(f"{real}/{name}".lstrip("/"))
+
+    def written(self) -> tuple[files.Found, ...]:
+        """List what commands wrote into the tree since the lease began, declared or not."""
+        return self.lent.held.written()
 
 
 @dataclass(kw_only=True)
@@ -84,7 +116,7 @@ class Workshop:
     base: str
     """Commit that the environment of trees is configured from."""
     folder: Path
-    """Leases stand below; on the same disk as the worktrees."""
+    """Folder of the harness's trees: snapshots and leases stand below, shared with every other workshop."""
     logs: Path
     level: Level
     bounds: Callable[[float], Bounds] = lambda timeout_s: Bounds(timeout_s=timeout_s, disk_bytes=2 << 30)
@@ -93,45 +125,57 @@ class Workshop:
     """Folder of all trees of the harness."""
     provision: Provision | None = None
     """What a tree needs besides its commit: copied files, linked folders, set-up commands."""
-    _leases: dict[str, tuple[Lease, dict[str, STAMP]]] = field(default_factory=dict)
+    cancelled: Cancellation = field(default_factory=Cancellation)
+    """Set by `cancel`; its CancelledError is no verdict, and must not become one."""
+    _leases: dict[str, Lease] = field(default_factory=dict)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def cancel(self) -> None:
+        """End the command that runs at once, and start no other; any thread may call this."""
+        self.cancelled.set()
 
     @contextmanager
     def lease(self, commit: str) -> Iterator[Lease]:
         """Hand out a directory that holds exactly the tree of the commit, clean, and clean it again afterwards."""
+        self.cancelled.check()
         tree = self.repository.tree(commit)
-        if tree not in self._leases:
-            self._leases[tree] = self._make(tree)
-        lease, stamps = self._leases[tree]
+        lease = self._leases.get(tree) or self._make(tree)
         try:
             yield lease
         finally:
-            self._clean(lease, stamps)
+            if not lease.lent.held.clean():  # something that was brought along was changed
+                self._leases.pop(tree).lent.give_back()
 
-    def _make(self, tree: str) -> tuple[Lease, dict[str, STAMP]]:
-        place = self.folder / tree[:10]  # short: sockets below TMPDIR have 107 characters for their whole path
-        remove(place)
-        stamps = write_tree(self.repository, tree, place / "tree")
-        scratch = place / "scratch"
-        scratch.mkdir()
-        environment = build(self.repository, place / "tree", base=self.base, home=place / "home")
-        lease = Lease(tree=tree, folder=place / "tree", environment=environment, workshop=self, scratch=scratch)
-        if self.provision:
-            readable = self.confinement(lease).read
-            self.provision.apply(environment, readable=readable, log=self.logs / "setup.log")
-            stamps = {entry.path: entry.stamp for entry in files.walk(lease.folder)} | stamps
-        return lease, stamps
+    def _make(self, tree: str) -> Lease:
+        lent = self._pool.take(tree)
+        with ExitStack() as undo:
+            undo.callback(lent.give_back)
+            environment = build(self.repository, lent.folder, base=self.base, home=lent.home, contents=lent.held.view)
+            made = Lease(
+                tree=tree,
+                folder=lent.folder,
+                environment=environment,
+                workshop=self,
+                scratch=lent.scratch,
+                lent=lent,
+            )
+            if self.provision:
+                self.provision.apply(
+                    environment,
+                    readable=self.confinement(made).read,
+                    log=self.logs / "setup.log",
+                    layer=lent.held.layer,
+                    cancel=self.cancelled,
+                )
+            lent.held.seal()
+            undo.pop_all()
+        self._leases[tree] = made
+        return made
 
-    def _clean(self, lease: Lease, stamps: dict[str, STAMP]) -> None:
-        """Remove what a command left behind; a tree whose own files were changed is written anew next time."""
-        found = {entry.path: entry.stamp for entry in files.walk(lease.folder)}
-        if any(found.get(path) != stamp for path, stamp in stamps.items()):
-            del self._leases[lease.tree]
-            remove(lease.folder.parent)
-            return
-        for path in found.keys() - stamps.keys():
-            (lease.folder / path).unlink(missing_ok=True)
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool.of(self.repository, self.folder, level=self.level)
 
     def run(self, lease: Lease, command: Sequence[str], *, timeout_s: float, extra: Mapping[str, str], cwd: str) -> Ran:
         """Run a command of the tree, confined to its lease, and keep its receipt."""
@@ -144,17 +188,19 @@ class Workshop:
             env={**lease.environment.variables, **extra},
             confinement=self.confinement(lease),
         )
-        receipt = run(launch, log=log, bounds=self.bounds(timeout_s))
+        receipt = run(launch, log=log, bounds=self.bounds(timeout_s), cancel=self.cancelled)
         printed = log.read_text(errors="replace") if log.is_file() else ""
         output = printed.replace(f"{lease.folder}/", "")  # findings name paths of the tree, not of today's lease
         return Ran(receipt=receipt, output=output)
 
     def confinement(self, lease: Lease) -> Confinement:
         readable = (lease.environment.python.parent.parent, lease.environment.python.resolve().parent.parent)
+        layer = lease.lent.held.layer
         return Confinement(
             level=self.level,
-            write=(lease.folder, lease.scratch, Path(lease.environment.variables["HOME"])),
+            write=(*(() if layer else (lease.folder,)), lease.scratch, lease.environment.home),
             read=(*readable, *(self.provision.links if self.provision else ())),
+            layers=(layer,) if layer else (),
             room=self.room,
         )
 
@@ -169,9 +215,9 @@ class Workshop:
         return hashlib.sha256(json.dumps(self.environment_record, sort_keys=True).encode()).hexdigest()
 
     def close(self) -> None:
-        for lease, _ in self._leases.values():
-            remove(lease.folder.parent)
-        self._leases.clear()
+        """Give the directories back."""
+        while self._leases:
+            self._leases.popitem()[1].lent.give_back()
 
 
 def _interpreter_facts(python: Path) -> tuple[str, str]:

@@ -63,6 +63,15 @@ class Reservation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Booking:
+    """What a run has used in the end."""
+
+    used: Amount
+    measured: bool
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Refusal:
     """There is no room for the run under a limit."""
 

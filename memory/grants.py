@@ -12,9 +12,9 @@ from tickets.errors import EnvironmentFailure, InputError
 from tickets.grants import Grant, Need
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable
 
+    from memory.connection import Connection
     from memory.database import Database
     from memory.records import TicketRow
 
@@ -84,8 +84,9 @@ class Grants:
 
     def of(self, ticket: str = "") -> list[GrantRow]:
         """List the requests of a ticket, or all, the oldest first."""
-        query = "SELECT * FROM grants WHERE ? = '' OR ticket = ? ORDER BY LENGTH(id), id"
-        return [GrantRow(**dict(row)) for row in self.database.connection().execute(query, (ticket, ticket))]
+        where, values = ("WHERE ticket = ?", (ticket,)) if ticket else ("", ())
+        query = f"SELECT * FROM grants {where} ORDER BY LENGTH(id), id"  # noqa: S608 - our own words
+        return [GrantRow(**dict(row)) for row in self.database.connection().execute(query, values)]
 
     def get(self, grant: str) -> GrantRow:
         row = self.database.connection().execute("SELECT * FROM grants WHERE id = ?", (grant,)).fetchone()
@@ -125,9 +126,7 @@ class Grants:
     def _given(self, ticket: str) -> list[dict[str, Any]]:
         from memory.events import read
 
-        return [
-            event.data for event in read(self.database) if event.ticket == ticket and event.kind == "grant.approved"
-        ]
+        return [event.data for event in read(self.database, ticket=ticket) if event.kind == "grant.approved"]
 
     def denied(self, ticket: str) -> list[GrantRow]:
         return [row for row in self.of(ticket) if row.state == "denied"]
@@ -141,7 +140,7 @@ class Grants:
                     append(connection, "grant.used", about, {"id": grant, "landed": landed})
 
 
-def _insert(connection: sqlite3.Connection, ticket: TicketRow, need: Need, why: str) -> GrantRow:
+def _insert(connection: Connection, ticket: TicketRow, need: Need, why: str) -> GrantRow:
     row = GrantRow(
         id=next_id(connection, "grants", "G"),
         ticket=ticket.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from memory.events import About, append, now
@@ -12,9 +13,9 @@ from tickets.model import Ticket
 from tickets.states import State, may_move
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from memory.connection import Connection, Row
     from memory.database import Database
     from tickets.model import Draft
     from tickets.plan import Plan
@@ -110,6 +111,25 @@ class Records:
             for row in self.database.connection().execute("SELECT * FROM features ORDER BY LENGTH(id), id")
         ]
 
+    def open_features(self) -> list[FeatureRow]:
+        """Give the features that something is still to happen to, oldest first."""
+        query = "SELECT * FROM features WHERE state NOT IN ('ended', 'invalid') ORDER BY LENGTH(id), id"
+        return [_feature(row) for row in self.database.connection().execute(query)]
+
+    def ended_features(self, most: int) -> tuple[list[FeatureRow], int]:
+        """Give the newest of the ended features, oldest first, and how many ended in all."""
+        ended = "FROM features WHERE state IN ('ended', 'invalid')"
+        connection = self.database.connection()
+        rows = connection.execute(f"SELECT * {ended} ORDER BY LENGTH(id) DESC, id DESC LIMIT ?", (most,)).fetchall()
+        number = connection.execute(f"SELECT COUNT(*) AS number {ended}").fetchone()["number"]
+        return [_feature(row) for row in reversed(rows)], int(number)
+
+    def states(self, feature: str) -> dict[str, int]:
+        """Count the feature's tickets by state."""
+        query = "SELECT state, COUNT(*) AS number FROM tickets WHERE feature = ? GROUP BY state ORDER BY state"
+        rows = self.database.connection().execute(query, (feature,)).fetchall()
+        return {row["state"]: int(row["number"]) for row in rows}
+
     def set_feature(self, feature: str, state: str, *, outcome: dict[str, Any] | None = None) -> None:
         with self.database.transaction() as connection:
             ended = now() if state in {"ended", "invalid", "waiting"} else None
@@ -162,8 +182,17 @@ class Records:
         return _ticket(row)
 
     def tickets(self, feature: str = "") -> list[TicketRow]:
-        query = "SELECT * FROM tickets WHERE ? = '' OR feature = ? ORDER BY LENGTH(id), id"
-        return [_ticket(row) for row in self.database.connection().execute(query, (feature, feature))]
+        # two statements: a condition that may be empty would keep the index from being used
+        where, values = ("WHERE feature = ?", (feature,)) if feature else ("", ())
+        query = f"SELECT * FROM tickets {where} ORDER BY LENGTH(id), id"  # noqa: S608 - our own words
+        return [_ticket(row) for row in self.database.connection().execute(query, values)]
+
+    def states_of(self, tickets: Collection[str]) -> dict[str, State]:
+        """Give the state of each of these tickets."""
+        places = ", ".join("?" * len(tickets))
+        query = f"SELECT id, state FROM tickets WHERE id IN ({places})"  # noqa: S608 - question marks only
+        rows = self.database.connection().execute(query, tuple(tickets)).fetchall() if tickets else []
+        return {row["id"]: State(row["state"]) for row in rows}
 
     def move(self, ticket: str, state: State, reason: str = "", **fields: object) -> None:
         """Move the ticket to a state, if the table of moves allows it, and set other columns with it."""
@@ -205,11 +234,20 @@ class Records:
     # attempts
 
     def start_attempt(self, ticket: str, *, base: str, start: str, worktree: str) -> int:
+        """Record that an attempt begins, and give its number: one that is recorded and had not begun yet begins anew."""
         with self.database.transaction() as connection:
-            number = len(self.attempts(ticket)) + 1
-            connection.execute(
-                "INSERT INTO attempts VALUES (?, ?, ?, ?, 'running', NULL, NULL)", (ticket, number, base, start)
-            )
+            known = self.attempts(ticket)
+            number = len(known) + 1
+            if known and known[-1].state == "running":
+                number = known[-1].number
+                connection.execute(
+                    "UPDATE attempts SET base = ?, start = ? WHERE ticket = ? AND number = ?",
+                    (base, start, ticket, number),
+                )
+            else:
+                connection.execute(
+                    "INSERT INTO attempts VALUES (?, ?, ?, ?, 'running', NULL, NULL)", (ticket, number, base, start)
+                )
             self.move(ticket, State.RUNNING, base=base, worktree=worktree)
             about = About(feature=self.ticket(ticket).feature, ticket=ticket, attempt=number)
             append(connection, "attempt.started", about, {"base": base, "start": start})
@@ -256,8 +294,18 @@ class Records:
         return _loaded(row["verdict"]) if row else None
 
     def put(self, key: str, value: dict[str, Any]) -> None:
+        self.put_all({key: value})
+
+    def put_all(self, values: Mapping[str, dict[str, Any]]) -> None:
+        """Keep many verdicts at the price of one."""
+        if not values:
+            return
         with self.database.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)", (key, json.dumps(value), now()))
+            for key, value in values.items():
+                connection.execute(
+                    "INSERT INTO verdicts VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET verdict = excluded.verdict, at = excluded.at",
+                    (key, json.dumps(value), now()),
+                )
 
     def add_report(self, sha256: str, report: dict[str, Any], about: About) -> None:
         with self.database.transaction() as connection:
@@ -270,46 +318,44 @@ class Records:
                 json.dumps(report),
                 report["created_at"],
             )
-            connection.execute("INSERT OR IGNORE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            # in the order of their events, one of which is written with each
+            connection.execute(
+                "INSERT INTO reports (sha256, ticket, attempt, pass, verdict, report, created_at, seq)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(seq), 0) + 1 FROM events)) ON CONFLICT (sha256) DO NOTHING",
+                row,
+            )
             said = {gate["name"]: gate["verdict"] for gate in report["gates"]}
             data = {"pass": report["pass"], "verdict": report["verdict"], "report": sha256, "gates": said}
             append(connection, "gates.judged", about, data)
 
+    def report(self, sha256: str) -> dict[str, Any]:
+        """Give one report by its hash; raise InputError where there is none."""
+        row = self.database.connection().execute("SELECT report FROM reports WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is None:
+            raise InputError(f"there is no report {sha256}")
+        return dict(json.loads(row["report"]))
+
     def reports(self, ticket: str) -> list[dict[str, Any]]:
         """Give the ticket's reports, the newest last."""
-        query = "SELECT report FROM reports WHERE ticket = ? ORDER BY attempt, rowid"
+        query = "SELECT report FROM reports WHERE ticket = ? ORDER BY attempt, seq"
         return [json.loads(row["report"]) for row in self.database.connection().execute(query, (ticket,))]
 
 
 def _storable(text: str) -> str:
-    """Spell out the bytes of a name that is no UTF-8, which SQLite cannot keep as text."""
-    return text.encode(errors="backslashreplace").decode()
+    """Spell out the bytes of a name that is no UTF-8, which no database can keep as text, and the zero byte, which PostgreSQL cannot."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
-def next_id(connection: sqlite3.Connection, table: str, letter: str) -> str:
+def next_id(connection: Connection, table: str, letter: str) -> str:
     last = connection.execute(f"SELECT MAX(CAST(SUBSTR(id, 3) AS INTEGER)) FROM {table}").fetchone()[0]  # noqa: S608 - our own table names
     return f"{letter}-{(last or 0) + 1:04d}"
 
 
-def _insert_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
+def _insert_ticket(connection: Connection, ticket: Ticket) -> None:
     record = ticket.model_dump_json()
-    row = (
-        ticket.id,
-        ticket.feature,
-        1,
-        record,
-        ticket.sha256,
-        State.READY.value,
-        "",
-        None,
-        None,
-        None,
-        None,
-        None,
-        0.0,
-        0,
-    )
-    connection.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    known = (ticket.id, ticket.feature, 1, record, ticket.sha256, State.READY.value, "")
+    values = (*known, *[None] * 5, 0.0, 0)
+    connection.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     connection.execute("INSERT INTO revisions VALUES (?, 1, ?, ?)", (ticket.id, record, ticket.sha256))
 
 
@@ -317,14 +363,19 @@ def _loaded(text: str | None) -> dict[str, Any] | None:
     return None if text is None else dict(json.loads(text))
 
 
-def _feature(row: sqlite3.Row) -> FeatureRow:
+def _feature(row: Row) -> FeatureRow:
     loaded = {name: _loaded(row[name]) for name in ("plan", "outcome")}
     return FeatureRow(**{**dict(row), **loaded, "options": json.loads(row["options"])})
 
 
-def _ticket(row: sqlite3.Row) -> TicketRow:
-    record = Ticket.model_validate_json(row["record"])
-    return TicketRow(**{**dict(row), "record": record, "state": State(row["state"])})
+def _ticket(row: Row) -> TicketRow:
+    return TicketRow(**{**dict(row), "record": _record(row["record"]), "state": State(row["state"])})
+
+
+@lru_cache(maxsize=1024)
+def _record(text: str) -> Ticket:
+    """Read a frozen record; the same few are asked for again and again."""
+    return Ticket.model_validate_json(text)
 
 
 def waiting_for(tickets: Sequence[TicketRow]) -> dict[str, list[str]]:

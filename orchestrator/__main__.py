@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from tickets.errors import SignalboxError
+from tickets.errors import EnvironmentFailure, SignalboxError
 
 DEFECT = 70
 INTERRUPTED = 130
@@ -49,6 +49,11 @@ def _unexpected(error: Exception, arguments: list[str]) -> int:
         return _say("interrupted; `orchestrate resume` carries on", INTERRUPTED, arguments)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of click, which typer vendors
         return _say(f"{error.format_message()} (orchestrate --help)", int(error.exit_code), arguments)
+    from orchestrator.mishaps import refusal
+
+    if said := refusal(error):
+        said = f"the system refused: {said}; see to it, then `orchestrate resume` carries on"
+        return _say(said, EnvironmentFailure.exit_code, arguments)
     file = _keep(traceback.format_exc())
     return _say(f"a defect of Signalbox: {type(error).__name__}: {error}\nIts report is in {file}", DEFECT, arguments)
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from agents.catalogue import driver
 from agents.causes import HANDLING, Cause
 from agents.protocol import Outcome
-from orchestrator.bench import Task, at_work, drop_sessions, hide_secrets, provide
-from orchestrator.borrowing import masking
+from orchestrator.bench import Wish, hide_secrets
 from orchestrator.feedback import (
     ANEW,
     GO_ON,
@@ -25,35 +21,37 @@ from orchestrator.feedback import (
 )
 from orchestrator.granting import after_refusal, before_work, hint
 from orchestrator.judging import judge
+from orchestrator.keeping import TOLD, Outset, rescue, set_out, take_in, under_way
 from orchestrator.lead.followups import Reported, consult
 from orchestrator.money.purse import NoMoneyError, purse
 from orchestrator.recovery import course
 from tickets.states import State
-from worktrees import checkout as trees
-from worktrees.changes import Change, ChangeSet, capture
-from worktrees.checkout import Checkout
-from worktrees.durable import sync
+from worktrees.changes import ChangeSet
 from worktrees.merge import Merged, commit_tree, merge
-from worktrees.snapshots import snapshot
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from memory.records import AttemptRow, TicketRow
     from orchestrator.money.purse import Purse
     from orchestrator.workspace import Workspace
+    from worktrees.checkout import Checkout
 
 Next = Literal["passed", "again", "ended"]
-TOLD = "ticket_sha256"
-"""Of an attempt's outcome: the ticket that its session knows."""
 
 
 def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
     """Make one attempt and say how the ticket goes on; repeating it after a crash takes up where it was."""
     records = workspace.records
+    if spec := under_way(workspace, ticket_id):
+        return _followed(workspace, records.ticket(ticket_id), spec)
     rescue(workspace, ticket_id)
-    row = records.ticket(ticket_id)
-    attempts = records.attempts(ticket_id)
+    return _begun(workspace, records.ticket(ticket_id))
+
+
+def _begun(workspace: Workspace, row: TicketRow) -> Next:
+    """Go on from the last attempt, or make the next one."""
+    records, ticket_id = workspace.records, row.id
+    # one that is recorded as running still has not begun: it is made now
+    attempts = [attempt for attempt in records.attempts(ticket_id) if attempt.state != "running"]
     last = attempts[-1] if len(attempts) > row.forgiven else None
     if hold := before_work(workspace, row):
         records.move(ticket_id, hold.state, hold.reason)
@@ -76,6 +74,12 @@ def run_attempt(workspace: Workspace, ticket_id: str) -> Next:
 
 
 def _exhausted(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow]) -> tuple[State, str] | None:
+    if attempts and (attempts[-1].outcome or {}).get("agent") == "":  # nobody's work: it was computed, and is as it is
+        said = (attempts[-1].outcome or {}).get("evidence") or f"it ended as {attempts[-1].state}"
+        return (
+            State.REJECTED,
+            f"{_first_line(said)} (no agent works on a revert: take it back by hand, or ask for a change)",
+        )
     counted = [attempt for attempt in attempts[row.forgiven :] if attempt.counts]
     if not counted:
         return None
@@ -105,45 +109,6 @@ def _first_line(text: str) -> str:
 # the agent at work
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Watch:
-    """Marks of the person's repository, compared before and after an agent that no sandbox holds."""
-
-    control: str
-    files: frozenset[str]
-
-    @classmethod
-    def take(cls, workspace: Workspace) -> _Watch:
-        digest = hashlib.sha256()
-        common = workspace.repository.common
-        for path in sorted([common / "config", *(common / "hooks").glob("*"), *(common / "info").glob("*")]):
-            if path.is_file():
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
-        listing = workspace.repository.ask(
-            "status", "--porcelain", "-z", env={"GIT_WORK_TREE": str(workspace.root)}
-        ).out
-        return cls(control=digest.hexdigest(), files=frozenset(os.fsdecode(listing).split("\0")))
-
-    def differences(self, later: _Watch) -> list[Change]:
-        """Give what changed meanwhile: nobody else writes to these by themselves, but a person may have."""
-        found = [
-            Change(
-                path=entry[3:],
-                kind="outside",
-                note="changed in the main checkout while the agent ran without a sandbox",
-            )
-            for entry in sorted(later.files - self.files)
-            if entry
-        ]
-        if later.control != self.control:
-            found.append(
-                Change(
-                    path=".git", kind="git", note="the repository's configuration or hooks changed while the agent ran"
-                )
-            )
-        return found
-
-
 def _work(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow], agent_name: str, money: Purse) -> Next:
     base = workspace.head()
     last = next((attempt for attempt in reversed(attempts) if attempt.outcome), None)
@@ -152,27 +117,17 @@ def _work(workspace: Workspace, row: TicketRow, attempts: list[AttemptRow], agen
     # a session that an attempt which was killed went on with knows of work that the tree has not, and of money booked already
     goes_on = agent.capabilities.resumes and start.goes_on and last is attempts[-1]
     before = _conversation(last, row, agent_name) if goes_on else None
-    task = Task(name=agent_name, agent=agent, told=for_next(attempts), before=before, money=money)
-    layered = agent.runs_foreign_code and workspace.layered
-    spec = _spec(workspace, row, base=base, start=start.commit, layered=layered)
-    with trees.checkout(workspace.repository, spec, lambda: provide(workspace, spec)):
-        unheld = agent.runs_foreign_code and workspace.level == "none"
-        watch = _Watch.take(workspace) if unheld else None
-        outcome = at_work(workspace, row, spec, task)
-        outside = watch.differences(_Watch.take(workspace)) if watch else []
-        changes = capture(workspace.repository, spec, claims=row.record.scope.allowed, outside=outside)
-        sync(workspace.repository.common)
-        attempt = workspace.records.attempts(row.id)[-1]
-        kept = {**_masked(workspace, outcome).to_json(), "agent": agent_name, "ended_at": time.time(), TOLD: row.sha256}
-        workspace.records.set_attempt(attempt, "captured", outcome=kept, changes=changes.to_json())
-    return _judge(workspace, row, workspace.records.attempts(row.id)[-1], said=outcome.report)
+    wish = Wish(agent=agent_name, told=for_next(attempts), before=before)
+    spec = set_out(workspace, row, Outset(base=base, start=start.commit, wish=wish), money)
+    return _followed(workspace, row, spec)
 
 
-def _masked(workspace: Workspace, outcome: Outcome) -> Outcome:
-    """Hide secrets in what the agent says: it goes into the event log, into notes and into the project's memory."""
-    hide = masking(workspace)
-    report = None if outcome.report is None else hide(outcome.report)
-    return replace(outcome, reason=hide(outcome.reason), report=report)
+def _followed(workspace: Workspace, row: TicketRow, spec: Checkout) -> Next:
+    """See the attempt through whose keeper is at work, or was."""
+    taken = take_in(workspace, row, spec)
+    if taken is None:
+        return "ended"
+    return _judge(workspace, row, workspace.records.attempts(row.id)[-1], said=taken.said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,27 +172,6 @@ def _conversation(last: AttemptRow | None, row: TicketRow, agent: str) -> Outcom
     if not known or not outcome.get("session") or Cause(outcome["cause"]) in _NEW_CONVERSATION:
         return None
     return Outcome.from_json(outcome)
-
-
-def _spec(workspace: Workspace, row: TicketRow, *, base: str, start: str, layered: bool) -> Checkout:
-    path = workspace.worktrees / row.record.slug
-    number = workspace.records.start_attempt(row.id, base=base, start=start, worktree=str(path))
-    home = workspace.worktrees / ".homes" / f"{row.id}-{number}"
-    return Checkout(
-        ticket=row.id,
-        attempt=number,
-        base=base,
-        start=start,
-        subject=row.record.title,
-        path=path,
-        home=home,
-        owner=os.getpid(),
-        snapshot=str(_snapshot(workspace, start)) if layered else "",
-    )
-
-
-def _snapshot(workspace: Workspace, commit: str) -> Path:
-    return snapshot(workspace.repository, workspace.repository.tree(commit), workspace.worktrees)
 
 
 # the verdict on it
@@ -332,34 +266,3 @@ def keep_branch(workspace: Workspace, row: TicketRow, commit: str) -> None:
     workspace.repository.move(
         ref, new=commit, old=workspace.repository.commit(ref), reason=f"{row.id} passed its gates"
     )
-
-
-# leftovers of a crash
-
-OVER = frozenset({State.LANDED, State.ABANDONED})
-"""Nobody takes up the conversations of such a ticket again."""
-
-
-def rescue(workspace: Workspace, ticket_id: str = "") -> list[str]:
-    """Archive and remove trees that a crash left behind; say which. Nothing is removed before it is archived."""
-    found = []
-    for spec in trees.registered(workspace.repository):
-        if ticket_id and spec.ticket != ticket_id:
-            continue
-        row = workspace.records.ticket(spec.ticket)
-        attempt = workspace.records.attempts(spec.ticket)[spec.attempt - 1]
-        if spec.path.is_dir():
-            changes = capture(workspace.repository, spec, claims=row.record.scope.allowed)
-            if attempt.state == "running":
-                workspace.records.set_attempt(attempt, "interrupted", changes=changes.to_json())
-            trees.discard(workspace.repository, spec)
-        else:
-            trees.forget(workspace.repository, spec)
-        found.append(f"{spec.ticket} attempt {spec.attempt}")
-    if not ticket_id:
-        drop_sessions(workspace, {row.id for row in workspace.records.tickets() if row.state in OVER})
-    for row in [workspace.records.ticket(ticket_id)] if ticket_id else workspace.records.tickets():
-        for attempt in workspace.records.attempts(row.id):
-            if attempt.state == "running":  # it was recorded, but the crash came before its tree
-                workspace.records.set_attempt(attempt, "interrupted")
-    return found

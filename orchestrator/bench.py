@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agents.brief import Rule, for_ticket
+from agents.catalogue import driver
 from agents.causes import Cause
 from agents.feedback import for_feedback
 from agents.protocol import Assignment, Bench, Outcome
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agents.protocol import Driver
+    from memory.amounts import Booking
     from memory.records import AttemptRow, TicketRow
     from orchestrator.feedback import Told
     from orchestrator.money.purse import Purse
     from orchestrator.permission import Permission
     from orchestrator.workspace import Workspace
+    from tickets.grants import Grant
     from tickets.policy import Policy
     from worktrees.checkout import Checkout
     from worktrees.confinement import Level
@@ -46,17 +49,40 @@ SESSIONS = ".sessions"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Wish:
     """What is wanted of which agent."""
 
-    name: str
-    """Of the agent, in the configuration."""
-    agent: Driver
-    money: Purse
+    agent: str
+    """Its name in the configuration."""
     told: Told
     """What was wrong with the attempt before."""
     before: Outcome | None = None
     """The attempt whose conversation is to go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One attempt with all that it takes to know: whoever carries it out asks neither git nor the records."""
+
+    workspace: Workspace
+    row: TicketRow
+    spec: Checkout
+    wish: Wish
+    policy: Policy
+    """That the attempt is judged by, with what a person permitted."""
+    grants: tuple[Grant, ...]
+    environment: TreeEnvironment
+    level: Level
+
+    @property
+    def logs(self) -> Path:
+        return log_folder(self.workspace, self.row.id, self.spec.attempt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    outcome: Outcome
+    booking: Booking | None
 
 
 def log_folder(workspace: Workspace, ticket: str, attempt: int) -> Path:
@@ -92,22 +118,38 @@ def provide(workspace: Workspace, spec: Checkout) -> None:
     workspace.provision.apply(environment, readable=known, log=log, layer=spec.layer)
 
 
-def at_work(workspace: Workspace, row: TicketRow, spec: Checkout, task: Task) -> Outcome:
+def task_of(workspace: Workspace, row: TicketRow, spec: Checkout, wish: Wish) -> Task:
+    """Find out all that the attempt takes to know."""
+    agent = driver(workspace.policy, wish.agent, workspace.root)
+    grants = workspace.grants.in_force(row)
+    policy = workspace.policy_at(spec.base)
+    limits = policy.limits.permitted(row.record, grants)
+    return Task(
+        workspace=workspace,
+        row=row,
+        spec=spec,
+        wish=wish,
+        policy=policy.model_copy(update={"limits": limits}),
+        grants=grants,
+        environment=_environment(workspace, spec),
+        level=workspace.level if agent.runs_foreign_code else "none",
+    )
+
+
+def at_work(task: Task, money: Purse) -> Done:
     """Have the agent carry out the attempt, with everything around it that it may use; gone again afterwards."""
-    policy = _policy(workspace, row, spec)
-    level = workspace.level if task.agent.runs_foreign_code else "none"
-    site = _Site(workspace=workspace, row=row, spec=spec, task=task, level=level)
+    workspace, policy = task.workspace, task.policy
+    agent = driver(workspace.policy, task.wish.agent, workspace.root)
     with ExitStack() as stack:
-        way = stack.enter_context(gateway(policy.sandbox.network, level=level, log=site.logs / "network.log"))
-        bench, permission = _bench(site, way), None
-        if task.agent.runs_foreign_code:
-            permission = stack.enter_context(_asking(site, policy))
+        way = stack.enter_context(gateway(policy.sandbox.network, level=task.level, log=task.logs / "network.log"))
+        bench, permission = _bench(task, way), None
+        if agent.runs_foreign_code:
+            permission = stack.enter_context(_asking(task))
             bench = asking(bench, permission, folder=workspace.worktrees / ".guard")
-        rules = [Rule(name=gate.name, text=gate.rule(row.record, policy)) for gate in catalogue().values()]
-        assignment = _assignment(site, bench, rules)
-        outcome = task.agent.work(replace(assignment, bench=task.money.on(bench)))
-        task.money.settle(outcome)
-        return reconciled(outcome, task.agent, permission)
+        rules = [Rule(name=gate.name, text=gate.rule(task.row.record, policy)) for gate in catalogue().values()]
+        assignment = _assignment(task, bench, rules)
+        outcome = agent.work(replace(assignment, bench=money.on(bench)))
+        return Done(outcome=reconciled(outcome, agent, permission), booking=money.booking(outcome))
 
 
 def reconciled(outcome: Outcome, agent: Driver, permission: Permission | None) -> Outcome:
@@ -121,57 +163,30 @@ def reconciled(outcome: Outcome, agent: Driver, permission: Permission | None) -
     return outcome.failed(Cause.UNGATED, f"the live gate did not hold: {found[0]}{more}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Site:
-    """One attempt and the level that it runs under."""
-
-    workspace: Workspace
-    row: TicketRow
-    spec: Checkout
-    task: Task
-    level: Level
-
-    @cached_property
-    def environment(self) -> TreeEnvironment:
-        return _environment(self.workspace, self.spec)
-
-    @property
-    def logs(self) -> Path:
-        return log_folder(self.workspace, self.row.id, self.spec.attempt)
-
-
-def _policy(workspace: Workspace, row: TicketRow, spec: Checkout) -> Policy:
-    """Give the policy that this attempt is judged by, with what a person permitted."""
-    policy = workspace.policy_at(spec.base)
-    limits = policy.limits.permitted(row.record, workspace.grants.in_force(row))
-    return policy.model_copy(update={"limits": limits})
-
-
-def _asking(site: _Site, policy: Policy) -> AbstractContextManager[Permission]:
-    temporary = site.environment.variables["TMPDIR"]
-    ground = Ground(root=str(site.spec.path), home=str(site.spec.home), temporary=temporary)
-    allowed = with_granted_paths(site.row.record, site.workspace.grants.in_force(site.row))
-    judge = equipped(allowed.role, partial(decide, bounds=Bounds(ticket=allowed, policy=policy, ground=ground)))
+def _asking(task: Task) -> AbstractContextManager[Permission]:
+    temporary = task.environment.variables["TMPDIR"]
+    ground = Ground(root=str(task.spec.path), home=str(task.spec.home), temporary=temporary)
+    allowed = with_granted_paths(task.row.record, task.grants)
+    judge = equipped(allowed.role, partial(decide, bounds=Bounds(ticket=allowed, policy=task.policy, ground=ground)))
     # Landlock may have to close unix sockets
-    return serving(judge, folder=site.spec.home, log=site.logs / "permission.jsonl", http=site.level == "landlock")
+    return serving(judge, folder=task.spec.home, log=task.logs / "permission.jsonl", http=task.level == "landlock")
 
 
 def _environment(workspace: Workspace, spec: Checkout) -> TreeEnvironment:
     return build(workspace.repository, spec.path, base=spec.base, home=spec.home, contents=spec.contents)
 
 
-def _assignment(site: _Site, bench: Bench, rules: list[Rule]) -> Assignment:
-    told = site.task.told
-    evidence = "\n\n".join(filter(None, (told.evidence, told.evidence and _granted(site))))
-    brief = for_ticket(site.row.record, rules=rules, evidence=evidence, approach=told.tried)
-    write_durably(site.logs / "brief.md", brief.text.encode(errors="backslashreplace"))
-    write_durably(site.logs / "brief.json", json.dumps(brief.to_json(), indent=2).encode())
+def _assignment(task: Task, bench: Bench, rules: list[Rule]) -> Assignment:
+    told, before = task.wish.told, task.wish.before
+    evidence = "\n\n".join(filter(None, (told.evidence, told.evidence and _granted(task))))
+    brief = for_ticket(task.row.record, rules=rules, evidence=evidence, approach=told.tried)
+    write_durably(task.logs / "brief.md", brief.text.encode(errors="backslashreplace"))
+    write_durably(task.logs / "brief.json", json.dumps(brief.to_json(), indent=2).encode())
     for name, content in brief.beside:
         (bench.desk / name).write_text(content, encoding="utf-8", errors="backslashreplace")
-    before = site.task.before
     return Assignment(
-        ticket=site.row.record,
-        attempt=site.spec.attempt,
+        ticket=task.row.record,
+        attempt=task.spec.attempt,
         brief=brief.text,
         bench=bench,
         feedback=for_feedback(evidence, approach=told.tried) if evidence else "",
@@ -180,18 +195,18 @@ def _assignment(site: _Site, bench: Bench, rules: list[Rule]) -> Assignment:
     )
 
 
-def _granted(site: _Site) -> str:
+def _granted(task: Task) -> str:
     """Say what a person has permitted by now: a refusal from before may no longer hold."""
-    stands = [f"- {one.kind}: {one.subject}" for one in site.workspace.grants.in_force(site.row)]
+    stands = [f"- {one.kind}: {one.subject}" for one in task.grants]
     return "\n".join(("A person permitted this ticket by now, whatever is said above:", *stands)) if stands else ""
 
 
-def _bench(site: _Site, way: Way) -> Bench:
-    workspace, spec, record = site.workspace, site.spec, site.row.record
-    paper, session = spec.home / "desk", session_folder(workspace, record.id, site.task.name)
+def _bench(task: Task, way: Way) -> Bench:
+    workspace, spec, record = task.workspace, task.spec, task.row.record
+    paper, session = spec.home / "desk", session_folder(workspace, record.id, task.wish.agent)
     for folder in (paper, session):
         folder.mkdir(parents=True, exist_ok=True)
-    environment = site.environment
+    environment = task.environment
     limit = workspace.policy.dispatch.timeout_s
     budget = record.budget.seconds if record.budget else None
     own = (spec.home, session)
@@ -200,14 +215,14 @@ def _bench(site: _Site, way: Way) -> Bench:
         home=spec.home,
         session=session,
         desk=paper,
-        log=site.logs / "agent.log",
+        log=task.logs / "agent.log",
         variables={
-            **agent_variables(workspace.policy, site.task.name),
+            **agent_variables(workspace.policy, task.wish.agent),
             **environment.variables,
             **way.variables,
         },
         confinement=Confinement(
-            level=site.level,
+            level=task.level,
             write=own if spec.layer else (spec.path, *own),
             read=(*readable(workspace, environment.python), *workspace.provision.links),
             layers=(spec.layer,) if spec.layer else (),
@@ -215,5 +230,5 @@ def _bench(site: _Site, way: Way) -> Bench:
             room=workspace.worktrees,
         ),
         bounds=workspace.bounds(min(limit, budget or limit)),
-        transcript=transcript(workspace, site.logs / "transcript.jsonl"),
+        transcript=transcript(workspace, task.logs / "transcript.jsonl"),
     )

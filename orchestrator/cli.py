@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli_agents import agents
+from orchestrator.cli_options import Events, Here, Json, Repo
+
 app = typer.Typer(
     help="Coding agents under rules that are real: tickets, isolated trees, gates, a merge train, memory.",
     no_args_is_help=True,
@@ -17,15 +20,8 @@ app = typer.Typer(
 tickets = typer.Typer(help="Ticket files by hand.", no_args_is_help=True, rich_markup_mode=None)
 worktrees = typer.Typer(help="Live checkouts.", no_args_is_help=True, rich_markup_mode=None)
 memory = typer.Typer(help="What the project learned.", no_args_is_help=True, rich_markup_mode=None)
-agents = typer.Typer(help="Roles and drivers.", no_args_is_help=True, rich_markup_mode=None)
 for name, group in (("tickets", tickets), ("worktrees", worktrees), ("memory", memory), ("agents", agents)):
     app.add_typer(group, name=name)
-
-Repo = Annotated[
-    Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="the current folder")
-]
-Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
-Here = Path()
 
 
 @app.command()
@@ -35,39 +31,78 @@ def feature(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after the validated plan.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Accept what the policy lets a person accept beforehand.")] = False,
     parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Tickets at work side by side.")] = None,
+    events: Events = None,
     repo: Repo = Here,
     json: Json = False,
 ) -> int:
     """Plan, dispatch, gate, land, summarise."""
     from orchestrator.commands.features import Asked
     from orchestrator.commands.features import feature as run
+    from orchestrator.telling.stream import told
 
-    return run(repo, Asked(words=words, plan=plan, dry_run=dry_run, yes=yes, parallel=parallel), json=json)
+    with told(repo, events, json=json):
+        return run(repo, Asked(words=words, plan=plan, dry_run=dry_run, yes=yes, parallel=parallel), json=json)
 
 
 @app.command()
 def resume(
-    feature: Annotated[str | None, typer.Argument(metavar="[F]")] = None, repo: Repo = Here, json: Json = False
+    feature: Annotated[str | None, typer.Argument(metavar="[F]")] = None,
+    events: Events = None,
+    repo: Repo = Here,
+    json: Json = False,
 ) -> int:
     """Carry on whatever was interrupted."""
     from orchestrator.commands.features import resume as run
+    from orchestrator.telling.stream import told
 
-    return run(repo, feature, json=json)
+    with told(repo, events, json=json):
+        return run(repo, feature, json=json)
+
+
+@app.command()
+def worker(
+    once: Annotated[bool, typer.Option("--once", help="Stop when nothing is left to do.")] = False,
+    events: Events = None,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Serve the queue of this repository until told to stop."""
+    from orchestrator.commands.working import worker as run
+    from orchestrator.telling.stream import told
+
+    with told(repo, events, json=json):
+        return run(repo, once=once, json=json)
+
+
+@app.command()
+def revert(
+    ticket: Annotated[str, typer.Argument(metavar="T")],
+    reason: Annotated[str, typer.Option(help="Why: it stays in the log and in the commit.")] = "",
+    events: Events = None,
+    repo: Repo = Here,
+    json: Json = False,
+) -> int:
+    """Take a landing back; the revert is gated and rehearsed as any other change."""
+    from orchestrator.commands.landing import revert as run
+    from orchestrator.telling.stream import told
+
+    with told(repo, events, json=json):
+        return run(repo, ticket, reason=reason, json=json)
 
 
 @app.command()
 def status(
     which: Annotated[str | None, typer.Argument(metavar="[F or T]")] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again whenever something changes, until Ctrl-C.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="A page that follows the merge train, until Ctrl-C.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Ended features in full, too.")] = False,
     repo: Repo = Here,
     json: Json = False,
 ) -> int:
     """Where everything is, what it waits for, what it has spent."""
-    from orchestrator.commands.looking import status as run
+    from orchestrator.commands.status import Wanted
+    from orchestrator.commands.status import status as run
 
-    return run(repo, which, watch=watch, json=json)
+    return run(repo, Wanted(which=which, watch=watch, everything=everything), json=json)
 
 
 @app.command()
@@ -158,14 +193,24 @@ def deny(
 @app.command()
 def log(
     verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
+    records: Annotated[bool, typer.Option("--records", help="Compare all records with their journal, too.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Make a damaged database anew from its journal.")] = False,
     feature: Annotated[str, typer.Option(help="Only this feature.")] = "",
+    ticket: Annotated[str, typer.Option(help="Only this ticket.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as things happen, until Ctrl-C.")] = False,
     repo: Repo = Here,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document; with --follow: JSON lines.")] = False,
 ) -> int:
-    """The event log."""
+    """What happened, event by event."""
+    from orchestrator.commands.looking import Asked
     from orchestrator.commands.looking import log as run
 
-    return run(repo, verify=verify, feature=feature, json=json)
+    if restore:
+        from orchestrator.commands.restoring import restore as make_anew
+
+        return make_anew(repo, json=json)
+    asked = Asked(verify=verify or records, records=records, feature=feature, ticket=ticket, follow=follow)
+    return run(repo, asked, json=json)
 
 
 @app.command()
@@ -271,11 +316,16 @@ def worktrees_open(ticket: Annotated[str, typer.Argument(metavar="T")], repo: Re
 
 
 @worktrees.command("clean")
-def worktrees_clean(repo: Repo = Here, json: Json = False) -> int:
-    """Remove leftovers of interrupted attempts, each archived first."""
+def worktrees_clean(
+    repo: Repo = Here,
+    json: Json = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move into the archive.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever is over, however new.")] = False,
+) -> int:
+    """Archive and remove leftovers of crashes, and what is over for longer than the policy keeps it at hand."""
     from orchestrator.commands.trees import clean
 
-    return clean(repo, json=json)
+    return clean(repo, json=json, dry_run=dry_run, everything=everything)
 
 
 @memory.command("show")
@@ -306,66 +356,3 @@ def memory_dead_end(
     from orchestrator.commands.remembering import dead_end
 
     return dead_end(repo, text, json=json)
-
-
-@agents.command("list")
-def agents_list(repo: Repo = Here, json: Json = False) -> int:
-    """The configured agents, the roles they play, and whether each can start here."""
-    from orchestrator.commands.hands import show_all
-
-    return show_all(repo, json=json)
-
-
-@agents.command("probe")
-def agents_probe(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every kind of driver, configured or not.")] = False,
-    repo: Repo = Here,
-    json: Json = False,
-) -> int:
-    """What each agent can do here, and proof that its live gate is armed: a write that it refused."""
-    from orchestrator.commands.probing import probe
-
-    return probe(repo, name, everything=everything, json=json)
-
-
-@agents.command("record")
-def agents_record(
-    ticket: Annotated[str, typer.Argument(metavar="T")],
-    to: Annotated[Path, typer.Option(help="Folder of the recordings.")],
-    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt.", show_default="the last one")] = None,
-    repo: Repo = Here,
-    json: Json = False,
-) -> int:
-    """Keep an attempt as a recording that an agent of kind `replay` plays back."""
-    from orchestrator.commands.recording import record
-
-    return record(repo, ticket, attempt=attempt, to=to, json=json)
-
-
-@agents.command("show")
-def agents_show(role: str, repo: Repo = Here, json: Json = False) -> int:
-    """A role: its text, the gates that judge it, its tools, what it sees, who goes on."""
-    from orchestrator.commands.roles import show
-
-    return show(repo, role, json=json)
-
-
-@agents.command("render")
-def agents_render(
-    role: str,
-    client: Annotated[str, typer.Option("--for", help="claude (CLAUDE.md), codex (AGENTS.md) or generic.")] = "generic",
-    to: Annotated[
-        Path | None,
-        typer.Option(help="Write it here.", show_default="the client's own file; generic: standard output"),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite a file that was not written by this command.")
-    ] = False,
-    repo: Repo = Here,
-    json: Json = False,
-) -> int:
-    """Write a role as the guide file that a coding client reads."""
-    from orchestrator.commands.roles import Rendering, render
-
-    return render(repo, role, Rendering(client=client, to=to, force=force), json=json)

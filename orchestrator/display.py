@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from memory.events import Event
     from orchestrator.workspace import Workspace
 
-MARKS = {
-    "landed": "[green]landed[/]",
-    "rejected": "[red]rejected[/]",
-    "failed": "[red]failed[/]",
-    "blocked": "[yellow]blocked[/]",
-}
-
 
 def _console() -> Console:
     from rich.console import Console  # here, because --help does without it
@@ -29,6 +22,8 @@ def _console() -> Console:
 
 def teller(workspace: Workspace) -> Callable[[Event], None]:
     """Give a function that tells a person about an event, on standard error: standard output is for the result."""
+    from orchestrator.telling.sentences import sentence
+
     console = _console()
     titles: dict[str, str] = {}
 
@@ -39,90 +34,6 @@ def teller(workspace: Workspace) -> Callable[[Event], None]:
             console.print(f"[dim]{event.at[11:19]}[/] {line}")
 
     return tell
-
-
-def sentence(event: Event, title: str) -> str:
-    """Say in one line what the event means for a person; empty for those that mean nothing to one."""
-    from rich.markup import escape
-
-    speaker = _SENTENCES.get(event.kind)
-    return speaker(event, escape(title), {name: _safe(value) for name, value in event.data.items()}) if speaker else ""
-
-
-def _safe(value: object) -> Any:
-    from rich.markup import escape
-
-    return escape(value) if isinstance(value, str) else value
-
-
-def _planned(event: Event, _title: str, data: dict[str, Any]) -> str:
-    lines = [f"{event.feature} planned: {len(data['tickets'])} tickets ({', '.join(sorted(data['tickets'].values()))})"]
-    return "\n         ".join(
-        [*lines, *(f"assumed: {item}" for item in data["assumptions"]), *(f"ordered: {item}" for item in data["notes"])]
-    )
-
-
-def _state(event: Event, title: str, data: dict[str, Any]) -> str:
-    if data["to"] in {"running", "verifying", "queued", "landing"}:
-        return ""
-    reason = f": {data['reason']}" if data["reason"] else ""
-    if data["to"] == "ready":
-        return f"{event.ticket} sent back{reason}"
-    return f"{event.ticket} {MARKS.get(data['to'], data['to'])}  {title}{reason}"
-
-
-def _judged(event: Event, _title: str, data: dict[str, Any]) -> str:
-    noes = [name for name, said in data["gates"].items() if said != "pass"]
-    said = {"pass": "[green]pass[/]", "fail": "[red]fail[/]", "inconclusive": "[yellow]inconclusive[/]"}[
-        data["verdict"]
-    ]
-    return f"{event.ticket} {data['pass']} gates: {said}" + (f" ({', '.join(noes)})" if noes else "")
-
-
-def _followed(_event: Event, _title: str, data: dict[str, Any]) -> str:
-    if data["trouble"]:
-        return (
-            f"[yellow]{data['worktree']} could not follow the target ({data['trouble']}); nothing in it was touched[/]"
-        )
-    if data["left_alone"]:
-        names = ", ".join(data["left_alone"][:5])
-        return f"[yellow]{data['worktree']} has uncommitted changes ({names}); they were left as they are[/]"
-    return ""
-
-
-_SENTENCES: dict[str, Callable[[Event, str, dict[str, Any]], str]] = {
-    "feature.asked": lambda event, _title, data: f"{event.feature} asked: {data['request']}",
-    "feature.planned": _planned,
-    "plan.step": lambda event, _title, data: f"{event.feature} {data['said']}",
-    "plan.follow-up": lambda _event, _title, data: data["said"],
-    "attempt.started": lambda event, title, _data: f"{event.ticket} attempt {event.attempt}  {title}",
-    "attempt.interrupted": lambda event, _title, _data: (
-        f"{event.ticket} attempt {event.attempt} was interrupted; it is archived and made again"
-    ),
-    "gates.judged": _judged,
-    "spend.warned": lambda event, _title, data: (
-        f"[yellow]{event.ticket or event.feature or 'today'}: {data['said']}[/]"
-    ),
-    "spend.waits": lambda event, _title, data: (
-        f"{event.ticket or event.feature}: {data['agent']} waits for money that other runs hold ({data['for']})"
-    ),
-    "ticket.state": _state,
-    "ticket.waits": lambda event, _title, data: f"{event.ticket} waits: {data['agent']} goes on at {data['until']}",
-    "ticket.trouble": lambda event, _title, data: f"[yellow]{event.ticket}: {data['reason']}[/]",
-    "memory.trouble": lambda _event, _title, data: (
-        f"[yellow]the project's memory could not be written: {data['reason']}[/]"
-    ),
-    "landing.followed": _followed,
-    "runner.recovered": lambda _event, _title, data: (
-        "recovered after a crash: "
-        + "; ".join(
-            [
-                *(f"{name} archived" for name in data["archived"]),
-                *(f"stale {lock} removed" for lock in data.get("locks", [])),
-            ]
-        )
-    ),
-}
 
 
 # the result

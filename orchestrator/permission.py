@@ -240,19 +240,20 @@ def _unlink(place: Path) -> None:
 @contextlib.contextmanager
 def _running(server: _Answering, desk: Desk) -> Iterator[_Answering]:
     server.desk = desk
-    threads = [threading.Thread(target=server.work, name=f"guard-{number}", daemon=True) for number in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
+    server.one_more()
     try:
         yield server
     finally:
         server.close()
-        for thread in threads:
+        for thread in server.threads:
             thread.join(PATIENCE_S / AT_ONCE)  # one whose client keeps its line open ends with the process
 
 
 class _Answering(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Threads that all wait for the next line themselves: handing it from one to another would cost half the answer."""
+    """Threads that all wait for the next line themselves: handing it from one to another would cost half the answer.
+
+    Each takes memory of its own, so there is one more only when none is left that waits.
+    """
 
     request_queue_size = 128
     desk: Desk
@@ -260,14 +261,31 @@ class _Answering(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def __init__(self, address: Any, handler: type[socketserver.BaseRequestHandler]) -> None:
         super().__init__(address, handler)
+        self.threads: list[threading.Thread] = []
+        self._waiting = 0
+        self._counting = threading.Lock()
 
-    def work(self) -> None:
+    def one_more(self) -> None:
+        with self._counting:
+            if self._waiting or self.closing or len(self.threads) == AT_ONCE:
+                return
+            self._waiting += 1
+            thread = threading.Thread(target=self._work, name=f"guard-{len(self.threads)}", daemon=True)
+            self.threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
         while not self.closing:
             try:
                 request, client = self.get_request()
             except OSError:
                 return
+            with self._counting:
+                self._waiting -= 1
+            self.one_more()
             self.process_request_thread(request, client)
+            with self._counting:
+                self._waiting += 1
 
     def close(self) -> None:
         self.closing = True

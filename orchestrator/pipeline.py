@@ -18,7 +18,7 @@ def feature(feature_id: str, generation: int) -> None:
     todo = plan(feature_id)
     while todo:
         runs = []
-        for ticket_id in todo:
+        for ticket_id in stages.begun_here(todo):
             with SetWorkflowID(f"{ticket_id}.{generation}"):
                 runs.append(DBOS.start_workflow(ticket, ticket_id))
         for run in runs:

@@ -10,13 +10,17 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
-from memory.events import About, Event, read
-from orchestrator.judging import LEASES
+from memory.events import Event, read
+from memory.workflows import engine
+from orchestrator.nursery import NURSERY
+from orchestrator.owners import this_process
+from orchestrator.reconcile import recover
+from orchestrator.sharing import join
+from orchestrator.telling.courier import courier
+from orchestrator.working import OPEN, hand_back, on_shift, patiently, want
 from tickets.errors import EnvironmentFailure, WaitingError
-from worktrees.locks import remove_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,14 +28,16 @@ if TYPE_CHECKING:
     from dbos import WorkflowHandle
     from filelock import BaseFileLock
 
+    from orchestrator.working import Begin, Shift
     from orchestrator.workspace import Workspace
 
 POLL_S = 0.03
+SHARED_POLL_S = 0.1
+"""Where the records are on a server."""
 STOP_BYTES = 24 << 20
 INTERRUPTED = 130
 APPLICATION_VERSION = "signalbox-1"
 """Raised when running workflows of an older version can no longer be finished by this one."""
-OPEN = frozenset({"queued", "running"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,25 +49,71 @@ class Follow:
 
 
 def warm_up() -> None:
-    """Begin to import the workflow engine: it takes half a second, most of it while we wait for git and probes."""
+    """Begin to import the workflow engine, and what agents need: it takes half a second, most of it while we wait for git and probes."""
+    NURSERY.open()
     threading.Thread(target=importlib.import_module, args=("dbos",), daemon=True).start()
 
 
 def carry_out(workspace: Workspace, follow: Follow) -> None:
     """See the feature through to its end: as the runner, or by following the one that is at work already."""
-    seen = 0
+    join(workspace)
+    heard = _Heard(workspace, follow)
+    want(workspace, follow.feature)
     lock = _lock(workspace)
     while True:
         if _try(lock):
             try:
-                _serve(workspace, follow, seen)
+                _serve(workspace, heard.all_is_over)
             finally:
                 lock.release()
             return
-        seen = _hear(workspace, follow, seen)
-        if workspace.records.feature(follow.feature).state not in OPEN:
+        heard.listen()
+        if heard.is_over():
             return
         time.sleep(POLL_S)
+
+
+def serve(workspace: Workspace, over: Callable[[], bool]) -> None:
+    """Be the runner for whatever anybody asks for, until `over` says so; wait first for one that is at work here already."""
+    lock = _lock(workspace)
+    while not _try(lock):
+        if over():
+            return
+        time.sleep(POLL_S)
+    try:
+        _serve(workspace, over, everything=True)
+    finally:
+        lock.release()
+
+
+class _Heard:
+    """What the caller has been told of its feature so far."""
+
+    def __init__(self, workspace: Workspace, follow: Follow) -> None:
+        self._workspace, self._follow = workspace, follow
+        self._seen = 0
+
+    def listen(self) -> None:
+        for event in read(self._workspace.database, after=self._seen):
+            self._seen = event.seq
+            if event.feature in {self._follow.feature, ""}:
+                self._follow.tell(event)
+
+    def is_over(self) -> bool:
+        return self._workspace.records.feature(self._follow.feature).state not in OPEN
+
+    def all_is_over(self) -> bool:
+        """Say whether nothing is left to do for this runner; features of other clones are theirs."""
+        self.listen()
+        over = self.is_over() if self._workspace.database.shared else not any_open(self._workspace)
+        if over:
+            self.listen()
+        return over
+
+
+def any_open(workspace: Workspace) -> bool:
+    """Say whether something is still to happen to any feature by itself."""
+    return any(row.state in OPEN for row in workspace.records.open_features())
 
 
 def _lock(workspace: Workspace) -> BaseFileLock:
@@ -92,20 +144,25 @@ def exclusively(workspace: Workspace) -> Iterator[None]:
         lock.release()
 
 
-def _serve(workspace: Workspace, follow: Follow, seen: int) -> None:
-    """Run workflows until nothing is open any more; features that others ask for meanwhile are served too."""
+def _serve(workspace: Workspace, over: Callable[[], bool], *, everything: bool = False) -> None:
+    """Run workflows until it is over; features that others ask for meanwhile are served too."""
     recover(workspace)
-    with _engine(workspace) as start:
-        while True:
-            for row in workspace.records.features():
-                if row.state in OPEN:
-                    start(row.id, row.generation)
-            seen = _hear(workspace, follow, seen)
+    with (
+        workspace.database.at_work(),
+        courier(workspace),
+        on_shift(workspace, everything=everything) as shift,
+        _engine(workspace, shift) as begin,
+    ):
+        while not patiently(over):
+            patiently(lambda: shift.round(begin) if shift else _begin_all(workspace, begin))
             _check_disk(workspace)
-            if all(row.state not in OPEN for row in workspace.records.features()):
-                _hear(workspace, follow, seen)
-                return
-            time.sleep(POLL_S)
+            time.sleep(SHARED_POLL_S if shift else POLL_S)
+
+
+def _begin_all(workspace: Workspace, begin: Begin) -> None:
+    for row in workspace.records.open_features():
+        if row.state in OPEN:
+            begin("feature", row.id, row.generation)
 
 
 def _check_disk(workspace: Workspace) -> None:
@@ -117,43 +174,25 @@ def _check_disk(workspace: Workspace) -> None:
         )
 
 
-def recover(workspace: Workspace) -> list[str]:
-    """Reconcile what a crash left behind: trees are archived and removed, leased directories dropped."""
-    from orchestrator.attempt import rescue
-    from orchestrator.money.purse import recover as settle_what_was_left
-
-    shutil.rmtree(workspace.worktrees / LEASES, ignore_errors=True)
-    for leftover in workspace.state.glob("index-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    locks = remove_stale(workspace.repository, since=_last_step(workspace))
-    rescued = rescue(workspace)
-    settle_what_was_left(workspace)
-    if rescued or locks:
-        workspace.records.note("runner.recovered", About(), {"archived": rescued, "locks": locks})
-    return rescued
-
-
-def _last_step(workspace: Workspace) -> float:
-    """Give the time of the last event: a lock older than our last crash can only be somebody else's."""
-    row = workspace.database.connection().execute("SELECT MAX(at) AS at FROM events").fetchone()
-    return datetime.fromisoformat(row["at"]).timestamp() if row["at"] else time.time()
-
-
 @contextmanager
-def _engine(workspace: Workspace) -> Iterator[Callable[[str, int], None]]:
-    """Open the workflow engine on its SQLite file; unfinished workflows go on by themselves."""
+def _engine(workspace: Workspace, shift: Shift | None) -> Iterator[Begin]:
+    """Open the workflow engine on its SQLite file; unfinished workflows go on by themselves.
+
+    Not at a queue that several clones share: there claims decide who goes on, and a workflow begins anew from the records.
+    """
     from dbos import DBOS, SetWorkflowID
 
     from orchestrator import pipeline
     from orchestrator.stages import Room
 
-    Room.current = Room(workspace)
+    Room.current = Room(workspace, shift)
+    Room.current.station.open()
     DBOS(
         config={
             "name": "signalbox",
-            "system_database_engine": _engine_of(workspace),
+            "system_database_engine": engine(workspace.state),
             "application_version": APPLICATION_VERSION,
-            "executor_id": "local",
+            "executor_id": this_process() if shift else "local",
             "log_level": "ERROR",
             "notification_listener_polling_interval_sec": 0.05,
             "max_executor_threads": 64,
@@ -162,47 +201,35 @@ def _engine(workspace: Workspace) -> Iterator[Callable[[str, int], None]]:
     DBOS.launch()
     handles: dict[str, WorkflowHandle[None]] = {}
 
-    def start(feature: str, generation: int) -> None:
-        identity = f"{feature}.{generation}"
-        if identity not in handles:
-            with SetWorkflowID(identity):
-                handles[identity] = DBOS.start_workflow(pipeline.feature, feature, generation)
+    def begin(kind: str, identity: str, number: int) -> None:
+        name = f"{identity}.{f'{this_process()}.' if shift else ''}{number}"
+        if name in handles:
+            return
+        with SetWorkflowID(name):
+            if kind == "ticket":
+                handles[name] = DBOS.start_workflow(pipeline.ticket, identity)
+            else:
+                handles[name] = DBOS.start_workflow(pipeline.feature, identity, number)
 
-    yield start
+    yield begin
+    if shift:
+        shift.closing.set()
     # reached only when nothing was interrupted: an interrupted process ends at once and is taken up by the next one
+    while shift and shift.busy():
+        time.sleep(SHARED_POLL_S)
+    if shift:
+        shift.catch_up()
+    Room.current.station.close()
     for handle in handles.values():
         handle.get_result(polling_interval_sec=POLL_S)
     # the engine is not torn down: that waits a second for threads that poll, and the process ends with its command
 
 
-def _engine_of(workspace: Workspace):  # type: ignore[no-untyped-def]  # noqa: ANN202 - sqlalchemy is imported inside
-    """Give DBOS a database that keeps what it acknowledged through a power cut; its own defaults do not."""
-    import sqlalchemy
+def stop_at_once(workspace: Workspace, code: int) -> NoReturn:
+    """End every agent, then the process: supervisors see it and end every gate; all that was acknowledged is on disk."""
+    from orchestrator.keeping import stop_all
 
-    url = workspace.policy.state.database_url
-    if url:
-        return sqlalchemy.create_engine(url)
-    engine = sqlalchemy.create_engine(f"sqlite:///{workspace.state / 'workflows.sqlite'}")
-
-    @sqlalchemy.event.listens_for(engine, "connect")
-    def settle(connection, _record) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - the raw driver's connection
-        connection.execute("PRAGMA busy_timeout = 60000")
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("PRAGMA synchronous = EXTRA")
-
-    return engine
-
-
-def _hear(workspace: Workspace, follow: Follow, seen: int) -> int:
-    """Pass on the events that came since; give the number of the last one."""
-    for event in read(workspace.database, after=seen):
-        seen = event.seq
-        if event.feature in {follow.feature, ""}:
-            follow.tell(event)
-    return seen
-
-
-def stop_at_once(code: int) -> NoReturn:
-    """End the process now: the supervisors see it and end every agent and gate; all that was acknowledged is on disk."""
     sys.stdout.flush()
+    stop_all(workspace)
+    hand_back()
     os._exit(code)

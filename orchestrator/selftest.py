@@ -88,12 +88,12 @@ class _Bench:
     def play(self, what: tuple[Gate, Example], commits: tuple[str, str], number: int) -> tuple[str, float]:
         gate, example = what
         begun = time.monotonic()
-        place = self.folder / str(number)  # two cases may have the same commits
+        place = self.folder / str(number)
         opened: list[Workshop] = []
 
         def workshop(base: str) -> Workshop:
-            folder, logs = place / "l", place / "logs"
-            made = Workshop(repository=self.repository, base=base, folder=folder, logs=logs, level=self.level)
+            trees, logs = self.folder / "trees", place / "logs"
+            made = Workshop(repository=self.repository, base=base, folder=trees, logs=logs, level=self.level)
             opened.append(made)
             return made
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memory.database import Database
 from memory.grants import Grants
 from memory.records import Records
 from tickets.errors import EnvironmentFailure, InconclusiveError, InputError
 from tickets.policy import POLICY_FILE, Policy, read_policy
+from worktrees.deltas import Trees
 from worktrees.git import Repository
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from worktrees.confinement import Level
@@ -44,9 +47,18 @@ class Workspace:
         _refuse_what_is_to_come(policy)
         if policy.state.dir != ".orchestrate":
             repository = Repository.find(start, state=policy.state.dir)
-        database = Database(repository.state)
+        return cls.on(repository, policy)
+
+    @classmethod
+    def on(cls, repository: Repository, policy: Policy) -> Workspace:
+        database = Database(repository.state, url=policy.state.database_url, project=policy.project.name)
         records, grants = Records(database), Grants(database)
         return cls(repository=repository, policy=policy, database=database, records=records, grants=grants)
+
+    def __reduce__(self) -> tuple[Callable[..., Workspace], tuple[Repository, Policy, dict[str, Any]]]:
+        """Go to another process with what was found out of the machine, and without connections."""
+        found = {name: self.__dict__[name] for name in _FOUND_OUT if name in self.__dict__}
+        return _arrived, (self.repository, self.policy, found)
 
     @property
     def root(self) -> Path:
@@ -119,7 +131,7 @@ class Workspace:
     def head(self) -> str:
         """Give the target's commit; raise InputError where there is none."""
         target = self.policy.project.target
-        commit = self.repository.commit(f"refs/heads/{target}")
+        commit = self.repository.tip(f"refs/heads/{target}")
         if commit is None:
             raise InputError(_no_target(self.repository, target))
         return commit
@@ -142,24 +154,41 @@ class Workspace:
         exclude.parent.mkdir(exist_ok=True)
         with exclude.open("a", encoding="utf-8") as stream:
             stream.write(f"/{inside}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+_FOUND_OUT = ("worktrees", "level", "layered")
+
+
+def _arrived(repository: Repository, policy: Policy, found: dict[str, Any]) -> Workspace:
+    workspace = Workspace.on(repository, policy)
+    workspace.__dict__.update(found)
+    return workspace
 
 
 def _refuse_what_is_to_come(policy: Policy) -> None:
     """Say plainly what the format knows and this version does not do yet, rather than do something else."""
-    if policy.state.database_url:
-        raise InputError(
-            f"{POLICY_FILE}: state.database_url: a queue that several machines share is not in this version"
-        )
     if policy.worktree.python == "own":
         raise InputError(f'{POLICY_FILE}: worktree.python = "own" is not in this version; "auto" and "shared" are')
 
 
 @lru_cache(maxsize=64)
 def _policy_at(repository: Repository, commit: str) -> Policy:
-    text = repository.read(commit, POLICY_FILE)
-    return (
-        read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}") if text is not None else Policy()
-    )
+    text = Trees.of(repository).read(commit, [POLICY_FILE]).get(POLICY_FILE)
+    if text is None:
+        return Policy()
+    known = _read_before.get(text)
+    if known is None:
+        if len(_read_before) > MOST_POLICIES:
+            _read_before.clear()
+        known = _read_before[text] = read_policy(text.decode(errors="replace"), f"{POLICY_FILE} at {commit[:12]}")
+    return known
+
+
+MOST_POLICIES = 64
+_read_before: dict[bytes, Policy] = {}
+"""By their text: most commits have the policy of the one before."""
 
 
 def working_policy(root: Path) -> Policy:

@@ -172,9 +172,12 @@ def test_there_is_no_import_cycle_of_any_kind() -> None:
 def test_only_the_doors_start_processes() -> None:
     doors = {
         "worktrees/git.py",  # the door to git
+        "worktrees/remote.py",  # the door to the network, for git and the client of a hosting service
         "worktrees/process.py",  # the door to everything else
         "worktrees/supervisor.py",  # what stands behind that door
         "worktrees/levels.py",  # proves the sandbox on a short-lived child
+        "orchestrator/telling/courier.py",  # starts the harness itself, to outlive the run
+        "orchestrator/nursery.py",  # starts itself: agents are held by processes of their own
         "agents/scripted_player.py",  # runs as an agent, not as the harness
         "agents/hands.py",  # so do the hands of our own loop
     }
@@ -233,7 +236,8 @@ def test_the_pipeline_fits_one_screen() -> None:
 def test_broad_handlers_stand_at_the_process_edges_only() -> None:
     edges = {
         "orchestrator/__main__.py",
-        "orchestrator/stages.py",
+        "orchestrator/edges.py",  # the edge of a thread
+        "orchestrator/keeper.py",
         "orchestrator/permission.py",  # a client behind it would take an error for a yes
         "gates/runner.py",
         "worktrees/supervisor.py",

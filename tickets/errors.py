@@ -6,6 +6,7 @@ SignalboxError            1   something was refused or failed
 ├── WaitingError          3   a person has to decide something first
 ├── InconclusiveError     4   it could not be judged
 ├── EnvironmentFailure    4   the machine cannot do what is needed (disk full, git too old, state of a newer version)
+├── CancelledError      130   stopped because its answer is not needed any more; says nothing about what was judged
 └── Interrupted         130   stopped by a person; can be resumed
 """
 
@@ -54,6 +55,10 @@ class InconclusiveError(SignalboxError):
 
 class EnvironmentFailure(SignalboxError):  # noqa: N818 - names what failed, as in the tree above
     exit_code = 4
+
+
+class CancelledError(SignalboxError):
+    exit_code = 130
 
 
 class Interrupted(SignalboxError):  # noqa: N818 - not an error of anybody

@@ -20,9 +20,9 @@ def normalise(pattern: str) -> str:
         raise ValueError("a path or glob, not an empty string")
     if "\\" in pattern or "\0" in pattern or "\n" in pattern:
         raise ValueError(f"`/` between segments and no control characters, not {pattern!r}")
-    if pattern.startswith(("/", "~")) or re.match(r"[A-Za-z]:", pattern):
-        raise ValueError(f"a path relative to the repository's root, not {pattern!r}")
     segments = [segment for segment in pattern.split("/") if segment not in {"", "."}]
+    if pattern.startswith("/") or re.match(r"~|[A-Za-z]:", "/".join(segments)):
+        raise ValueError(f"a path relative to the repository's root, not {pattern!r}")
     if ".." in segments:
         raise ValueError(f"a path inside the repository, not {pattern!r} (it has `..`)")
     if not segments:

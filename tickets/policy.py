@@ -14,7 +14,9 @@ from tickets.errors import FileError
 from tickets.globs import matches_everything, normalise
 from tickets.grants import limit_need
 from tickets.model import Argv, FilledLine, Glob, Seconds, TicketLimits
+from tickets.notify import Hook, NotifyPolicy, repeated
 from tickets.spending import Spend
+from tickets.train import LandingPolicy, RetentionPolicy, TrainPolicy
 from tickets.vacuous import cannot_fail
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class StateSection(Strict):
     dir: Place = ".orchestrate"
     database_url: str = ""
     worktrees: str = ""
+    lease_s: float = Field(default=30.0, ge=1, le=3600)
+    """Of several clones: what one of them was at work on is taken over when it has not been heard of for so long."""
 
 
 class Planning(Strict):
@@ -305,6 +309,11 @@ class Policy(Strict):
     paid_compute: PaidComputePolicy = PaidComputePolicy()
     audit: AuditPolicy = AuditPolicy()
     secrets: SecretsPolicy = SecretsPolicy()
+    train: TrainPolicy = TrainPolicy()
+    landing: LandingPolicy = LandingPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
+    hooks: tuple[Hook, ...] = ()
+    notify: NotifyPolicy = NotifyPolicy()
 
     @property
     def sha256(self) -> str:
@@ -362,6 +371,8 @@ def _successors(policy: Policy, agent: Agent) -> list[str]:
 def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give what would let no ticket through, or makes a rule of the configuration say nothing."""
     limits = policy.limits
+    yield from policy.landing.contradictions(policy.project.target)
+    yield from repeated(policy.hooks)
     if policy.audit.when == "always" and "auditor" not in policy.roles:
         yield (
             ("audit", "when"),

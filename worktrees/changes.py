@@ -76,9 +76,13 @@ class ChangeSet:
 def between(repository: Repository, base: str, commit: str, evidence: Iterable[Change] = ()) -> ChangeSet:
     """Compare two commits; `evidence` are changes that are not in the commit."""
     raw = repository.plumb("diff-tree", "-r", "-M", "--raw", "--numstat", "-z", "--no-commit-id", base, commit).out
-    changes = (*_parsed(raw), *evidence)
-    ordered = tuple(sorted(changes, key=lambda change: change.path))
-    return ChangeSet(base=base, commit=commit, tree=repository.tree(commit), changes=ordered)
+    return compared(raw, base=base, commit=commit, tree=repository.tree(commit), evidence=evidence)
+
+
+def compared(raw: bytes, *, base: str, commit: str, tree: str, evidence: Iterable[Change]) -> ChangeSet:
+    """Make a change set of what `git diff-tree --raw --numstat -z` says."""
+    ordered = tuple(sorted((*_parsed(raw), *evidence), key=lambda change: change.path))
+    return ChangeSet(base=base, commit=commit, tree=tree, changes=ordered)
 
 
 def _parsed(raw: bytes) -> Iterator[Change]:
@@ -194,7 +198,7 @@ def _survey(repository: Repository, spec: Checkout, claims: Sequence[str]) -> _S
             continue  # as it was written, or brought along by `copy`, `link` and `setup`
         if reason := _refusal(found, base):
             refused.append(reason)
-            evidence += [] if found.special or _is_hollow(found) else [found]
+            evidence += [] if found.special or is_hollow(found) else [found]
         elif _same(spec, found, base.get(found.path), algorithm):
             continue
         else:
@@ -244,12 +248,12 @@ def _unfit(found: files.Found) -> str:
         return f"{found.mode}: neither a regular file nor a symlink"
     if found.mode != SYMLINK and found.links > 1:
         return "a hard link: its content may belong to another file"
-    if _is_hollow(found):
+    if is_hollow(found):
         return f"{found.size} bytes, of which {found.held} are on disk: holes cost their writer nothing, and all others the whole"
     return ""
 
 
-def _is_hollow(found: files.Found) -> bool:
+def is_hollow(found: files.Found) -> bool:
     return found.size > found.held + HOLES
 
 
@@ -266,10 +270,10 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
     marks = repository.state / "checkouts" / f"{spec.ticket}-{spec.attempt}.marks"
     ref = f"refs/scratch/{spec.ticket}/{spec.attempt}"
     everything = (*survey.taken, *survey.byproducts, *survey.evidence)
-    names = _archive_names(everything)
+    names = archive_names(everything)
     with tempfile.TemporaryFile(dir=repository.state) as stream:
         for mark, found in enumerate(everything, 10):
-            _write_blob(stream, spec.written, found, mark)
+            write_blob(stream, spec.written, found, mark)
         for mark, what, count in (
             (2, "what may land", len(survey.taken)),
             (1, "all that was written", len(everything)),
@@ -278,12 +282,12 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
             stream.write(f"commit {ref}\nmark :{mark}\ncommitter {who}\n".encode())
             stream.write(b"data %d\n%s" % (len(message), message) + f"from {spec.base}\n".encode())
             stream.write(b"merge :2\n" if mark == 1 else b"")
-            stream.writelines(b"D %s\n" % _quoted(path) for path in survey.deleted)
+            stream.writelines(b"D %s\n" % quoted_path(path) for path in survey.deleted)
             stream.writelines(
-                b"M %s %s %s\n" % (one.mode.encode(), one.oid.encode(), _quoted(one.path)) for one in survey.kept
+                b"M %s %s %s\n" % (one.mode.encode(), one.oid.encode(), quoted_path(one.path)) for one in survey.kept
             )
             rows = enumerate(zip(everything[:count], names, strict=False), 10)
-            stream.writelines(b"M %s :%d %s\n" % (f.mode.encode(), m, _quoted(name)) for m, (f, name) in rows)
+            stream.writelines(b"M %s :%d %s\n" % (f.mode.encode(), m, quoted_path(name)) for m, (f, name) in rows)
             stream.write(b"\n")
         stream.seek(0)
         repository.plumb("fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin=stream)
@@ -292,7 +296,7 @@ def _import(repository: Repository, spec: Checkout, survey: _Survey) -> tuple[st
     return ids[":1"], ids[":2"]
 
 
-def _write_blob(stream: IO[bytes], folder: Path, found: files.Found, mark: int) -> None:
+def write_blob(stream: IO[bytes], folder: Path, found: files.Found, mark: int) -> None:
     with files.opened(folder, found) as source:
         stream.write(b"blob\nmark :%d\ndata %d\n" % (mark, source.seek(0, os.SEEK_END)))
         source.seek(0)
@@ -300,7 +304,7 @@ def _write_blob(stream: IO[bytes], folder: Path, found: files.Found, mark: int) 
     stream.write(b"\n")
 
 
-def _archive_names(everything: Sequence[files.Found]) -> list[str]:
+def archive_names(everything: Sequence[files.Found]) -> list[str]:
     """Give each file the path it has in the archive: its own, with `dot-git` for a `.git` that no tree may hold."""
     taken = {
         str(place) for found in everything for place in (PurePosixPath(found.path), *PurePosixPath(found.path).parents)
@@ -318,7 +322,7 @@ def _archive_name(parts: tuple[str, ...], taken: set[str]) -> str:
     return path.removesuffix("/")
 
 
-def _quoted(path: str) -> bytes:
+def quoted_path(path: str) -> bytes:
     raw = os.fsencode(path)
     body = b"".join(b"\\%03o" % byte if byte < 0x20 or byte in b'"\\' else bytes([byte]) for byte in raw)  # noqa: PLR2004 - controls
     return b'"%s"' % body

@@ -6,6 +6,7 @@ every other one, fails under load, and hands the agent a repository. See docs/de
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,14 +20,18 @@ from typing import TYPE_CHECKING
 
 from tickets.errors import EnvironmentFailure
 from worktrees import files
+from worktrees.durable import write_durably
 from worktrees.layer import Layer
+from worktrees.views import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from worktrees.git import Repository
 
 ARCHIVE = "refs/orchestrate/attempts"
+STARTS = "refs/orchestrate/starts"
+"""What live attempts are compared with: without a ref of ours a person's `git gc --prune=now` could take it from under them."""
 STAMP = tuple[int, int, int, int]
 TICK_S = 0.02
 """More than a tick of the clock of file systems: what is changed a tick after its stamp was taken bears another one."""
@@ -60,9 +65,9 @@ class Checkout:
         return Layer(lower=Path(self.snapshot), upper=place / "upper", work=place / "work", at=self.path)
 
     @property
-    def contents(self) -> Path:
+    def contents(self) -> View:
         """Where the harness sees what is in the tree at its start; a layer shows itself to its own processes only."""
-        return Path(self.snapshot) if self.snapshot else self.path
+        return View((Path(self.snapshot) if self.snapshot else self.path,))
 
     @property
     def written(self) -> Path:
@@ -79,7 +84,7 @@ def folder_of_worktrees(repository: Repository, configured: str) -> Path:
 def write_tree(repository: Repository, tree: str, folder: Path) -> dict[str, STAMP]:
     """Write the exact tree into the empty folder, byte for byte; give the file system's stamp of each file."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=repository.state, prefix="index-") as scratch:
+    with tempfile.TemporaryDirectory(dir=repository.state, prefix=f"index-{os.getpid()}-") as scratch:
         index = {"GIT_INDEX_FILE": str(Path(scratch) / "index"), "GIT_WORK_TREE": str(folder)}
         try:
             repository.plumb("read-tree", tree, env=index)
@@ -105,12 +110,13 @@ def make(repository: Repository, spec: Checkout, prepare: Callable[[], None] = l
     """Write and register the tree; what stood there is a registered leftover, archived by `recover` before."""
     spec.path.parent.mkdir(parents=True, exist_ok=True)
     spec.home.mkdir(parents=True, exist_ok=True)
+    _hold(repository, spec)
     register(repository, spec, stamps={})
     try:
         spec.path.mkdir()
     except FileExistsError as error:
         # what stands there is not ours: nobody may take it for the leftover of this attempt and clear it away
-        _register_file(repository, spec).unlink()
+        _unregister(repository, spec)
         raise EnvironmentFailure(f"{spec.path} stands in the way; `orchestrate worktrees clean` archives it") from error
     if spec.layer:
         spec.layer.make()
@@ -129,7 +135,7 @@ def discard(repository: Repository, spec: Checkout) -> None:
     if repository.commit(archive_ref(spec)) is None:
         raise EnvironmentFailure(f"{spec.path} is not archived yet, so it is not removed")
     _remove_folders(spec)
-    _register_file(repository, spec).unlink(missing_ok=True)
+    _unregister(repository, spec)
 
 
 def _remove_folders(spec: Checkout) -> None:
@@ -140,7 +146,11 @@ def _remove_folders(spec: Checkout) -> None:
 def forget(repository: Repository, spec: Checkout) -> None:
     """Drop the registration of a tree that was never made."""
     _remove_folders(spec)
-    _register_file(repository, spec).unlink(missing_ok=True)
+    _unregister(repository, spec)
+
+
+SHALLOW = 100
+"""Folders in each other that are removed the fast way."""
 
 
 def remove(folder: Path) -> None:
@@ -151,6 +161,9 @@ def remove(folder: Path) -> None:
     folder.chmod(0o700)  # one that is closed to its owner cannot be moved
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".gone"))
     todo = [folder.rename(aside / "0")]
+    with suppress(OSError):
+        _swept(str(aside), SHALLOW)
+        return
     for number in count(1):
         # each inner folder is moved up here, so that no path gets too long
         if not todo:
@@ -160,6 +173,19 @@ def remove(folder: Path) -> None:
             todo += [inner.rename(aside / f"{number}.{index}") for index, inner in enumerate(_emptied(current))]
             current.rmdir()
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _swept(folder: str, depth: int) -> None:
+    """Delete a folder that is as folders usually are; raise OSError for one that is too deep or closed to its owner."""
+    if depth == 0:
+        raise OSError(errno.ELOOP, "too deep", folder)
+    with os.scandir(folder) as rows:
+        for row in list(rows):
+            if row.is_dir(follow_symlinks=False):
+                _swept(row.path, depth - 1)
+            else:
+                os.unlink(row.path)  # noqa: PTH108 - as fast as it gets
+    os.rmdir(folder)  # noqa: PTH106 - as fast as it gets
 
 
 def _emptied(folder: Path) -> list[Path]:
@@ -179,6 +205,28 @@ def archive_ref(spec: Checkout) -> str:
     return f"{ARCHIVE}/{spec.ticket}/{spec.attempt}"
 
 
+def _starts(spec: Checkout) -> dict[str, str]:
+    ref = f"{STARTS}/{spec.ticket}/{spec.attempt}"
+    return {ref: spec.start} | ({f"{ref}-base": spec.base} if spec.base != spec.start else {})
+
+
+def _hold(repository: Repository, spec: Checkout) -> None:
+    orders = "".join(f"update {ref} {commit}\n" for ref, commit in _starts(spec).items())
+    repository.git("update-ref", "--stdin", stdin=orders.encode())
+
+
+def _let_go(repository: Repository, refs: Collection[str]) -> None:
+    if refs:
+        # where it fails they stay until the next recovery, and harm nobody
+        repository.ask("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in refs).encode())
+
+
+def let_go_of_what_is_over(repository: Repository) -> None:
+    """Drop refs of starts that a crash left behind: those of no registered checkout."""
+    held = {ref for spec in registered(repository) for ref in _starts(spec)}
+    _let_go(repository, sorted(repository.refs(STARTS).keys() - held))
+
+
 # the register: one small file for each live checkout, written atomically
 
 
@@ -186,13 +234,15 @@ def _register_file(repository: Repository, spec: Checkout) -> Path:
     return repository.state / "checkouts" / f"{spec.ticket}-{spec.attempt}.json"
 
 
+def _unregister(repository: Repository, spec: Checkout) -> None:
+    _register_file(repository, spec).unlink(missing_ok=True)
+    _let_go(repository, _starts(spec))
+
+
 def register(repository: Repository, spec: Checkout, *, stamps: dict[str, STAMP]) -> None:
-    target = _register_file(repository, spec)
-    target.parent.mkdir(parents=True, exist_ok=True)
     record = {**asdict(spec), "path": str(spec.path), "home": str(spec.home), "stamps": stamps}
-    ready = target.with_suffix(f".{os.getpid()}.tmp")
-    ready.write_text(json.dumps(record), encoding="utf-8")
-    ready.replace(target)
+    # synced before it gets its name: after a power cut an empty entry would stand for a tree that nobody could archive
+    write_durably(_register_file(repository, spec), json.dumps(record).encode())
 
 
 def registered(repository: Repository) -> list[Checkout]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from worktrees.views import View
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,11 +35,11 @@ class TreeEnvironment:
 
 
 def build(
-    repository: Repository, tree: Path, *, base: str, home: Path, contents: Path | None = None
+    repository: Repository, tree: Path, *, base: str, home: Path, contents: View | None = None
 ) -> TreeEnvironment:
     """Build the whole environment of a process that works in the tree; nothing is inherited but PATH.
 
-    `contents` is where the tree can be looked at, when it appears at its own place to its own processes only.
+    `contents` is how the tree can be looked at, when it appears at its own place to its own processes only.
     """
     python = interpreter(repository)
     roots = import_roots(tree, repository.read(base, "pyproject.toml"), contents=contents)
@@ -79,11 +81,12 @@ def search_path(python: Path) -> str:
     return os.pathsep.join(dict.fromkeys(folders))
 
 
-def import_roots(tree: Path, pyproject: bytes | None, *, contents: Path | None = None) -> tuple[Path, ...]:
+def import_roots(tree: Path, pyproject: bytes | None, *, contents: View | None = None) -> tuple[Path, ...]:
     """Give the folders of the tree that imports start from: its root, `src`, and what the base's pyproject.toml names."""
     names = [".", "src", *_declared(pyproject)]
     inside = [name for name in names if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
-    return tuple(dict.fromkeys(tree / name for name in inside if ((contents or tree) / name).is_dir()))
+    seen = contents or View((tree,))
+    return tuple(dict.fromkeys(tree / name for name in inside if seen.leads_to_folder(name, at=tree)))
 
 
 def _declared(pyproject: bytes | None) -> list[str]:

@@ -52,10 +52,10 @@ def walk(folder: Path) -> Iterator[Found]:
             if row.is_dir(follow_symlinks=False):
                 todo.append(f"{path}/")
             else:
-                yield _found(path, row.stat(follow_symlinks=False))
+                yield found(path, row.stat(follow_symlinks=False))
 
 
-def _found(path: str, status: os.stat_result) -> Found:
+def found(path: str, status: os.stat_result) -> Found:
     stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return Found(
         path=path,

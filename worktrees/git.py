@@ -8,12 +8,15 @@ filter and no merge driver of the repository has any say there.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import time
+import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from tickets.errors import InputError, SignalboxError
 from worktrees.durable import write_durably
@@ -38,6 +41,11 @@ _OPTIONS = tuple(word for setting in NEUTRAL for word in ("-c", setting))
 RAW = "* -text -filter -ident -working-tree-encoding !merge\n"
 """Attributes of our own git folder: they outrank every .gitattributes, so files are written byte for byte
 and merged as text (`-merge` would make a conflict of any file that both sides changed)."""
+
+
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+Process: TypeAlias = subprocess.Popen[bytes]
 
 
 class GitError(SignalboxError):
@@ -175,10 +183,30 @@ class Repository:
     def plumb_ask(
         self, *arguments: str, stdin: bytes | IO[bytes] = b"", env: Mapping[str, str] | None = None
     ) -> Result:
+        return call(arguments, cwd=self.state, env=self._plumbing(env), stdin=stdin)
+
+    def _plumbing(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         where = {"GIT_DIR": str(self._own_git()), "GIT_OBJECT_DIRECTORY": str(self.common / "objects")}
         if (self.common / "shallow").is_file():
             where["GIT_SHALLOW_FILE"] = str(self.common / "shallow")
-        return call(arguments, cwd=self.state, env=environment({**where, **(env or {})}), stdin=stdin)
+        return environment({**where, **(env or {})})
+
+    def plumb_process(self, *arguments: str, stderr: IO[bytes]) -> Process:
+        """Start an object command that goes on answering what it is asked; `LongRunning` speaks with it."""
+        command = ["git", *_OPTIONS, *arguments]
+        # git before 2.49 keeps answers of merge-tree back until its buffer is full
+        if unbuffered := shutil.which("stdbuf"):
+            command = [unbuffered, "-o0", *command]
+        return subprocess.Popen(
+            command,
+            cwd=self.state,
+            env=self._plumbing(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,
+            process_group=0,  # an interrupt typed at the terminal is for the harness
+        )
 
     def _own_git(self) -> Path:
         own = self.state / "git"
@@ -203,6 +231,14 @@ class Repository:
         """Give the id of the commit that the revision names, or None."""
         answer = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return answer.text if answer.code == 0 else None
+
+    def tip(self, ref: str) -> str | None:
+        """Give the commit that a ref stands at, or None; it is asked for often, and mostly costs no process."""
+        try:
+            text = (self.common / ref).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            text = ""  # packed, kept in another way, or not there: git knows
+        return text if _ID.fullmatch(text) else self.commit(ref)
 
     def tree(self, commit: str) -> str:
         return _tree(self, commit)
@@ -247,8 +283,8 @@ class Repository:
         checked(arguments, answer)
         return False
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        listing = self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix).text
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        listing = self.git("for-each-ref", "--format=%(refname) %(objectname)", *prefixes).text
         return dict(line.split(" ", 1) for line in listing.splitlines())
 
     def is_ancestor(self, old: str, new: str) -> bool:
@@ -282,7 +318,20 @@ class Repository:
 @lru_cache(maxsize=1024)
 def _tree(repository: Repository, commit: str) -> str:
     """A commit's tree never changes, and a run asks for the same one many times."""
-    return repository.plumb("rev-parse", "--verify", f"{commit}^{{tree}}").text
+    return _loose_tree(repository, commit) or repository.plumb("rev-parse", "--verify", f"{commit}^{{tree}}").text
+
+
+def _loose_tree(repository: Repository, oid: str) -> str:
+    """Read a commit that was written a moment ago without a process; "" where it is packed by now."""
+    if not _ID.fullmatch(oid):
+        return ""
+    try:
+        data = zlib.decompress((repository.common / "objects" / oid[:2] / oid[2:]).read_bytes())
+    except (OSError, zlib.error):
+        return ""
+    head, _, body = data.partition(b"\0")
+    line = body.partition(b"\n")[0]
+    return line.removeprefix(b"tree ").decode() if head.startswith(b"commit ") and line.startswith(b"tree ") else ""
 
 
 @lru_cache(maxsize=4)

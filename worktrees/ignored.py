@@ -51,7 +51,7 @@ class Ignored:
     def _ask(self, names: bytes) -> bytes:
         """Ask git itself, in a folder with nothing but the rules of the base: no library agrees with it throughout."""
         arguments = ("check-ignore", "--no-index", "--verbose", "--non-matching", "-z", "--stdin")
-        with TemporaryDirectory(dir=self._repository.state, prefix="rules-") as folder:
+        with TemporaryDirectory(dir=self._repository.state, prefix=f"rules-{os.getpid()}-") as folder:
             for path, text in self._rules.items():
                 (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
                 (Path(folder) / path).write_bytes(text)

@@ -29,11 +29,25 @@ class Layer:
     work: Path
     """The kernel's own, on the same file system."""
     at: Path
-    """Where the tree appears to the agent; for everybody else an empty folder."""
+    """Where the tree appears to its own processes; for everybody else an empty folder."""
+    between: tuple[Path, ...] = ()
+    """Immutable layers above `lower`, the uppermost first."""
 
     def make(self) -> None:
         for folder in (self.upper, self.work):
             folder.mkdir(parents=True)
+
+
+def make_room(upper: Path, path: str) -> None:
+    """Have the folders in which the path lies, and nothing at the path: in place of whiteouts where there are any."""
+    place = upper / path
+    for folder in reversed(place.parents[: len(PurePosixPath(path).parts) - 1]):
+        if is_whiteout(folder):
+            folder.unlink()
+            folder.mkdir()
+            os.setxattr(folder, _OPAQUE[0], b"y")  # what was hidden below must stay so
+        folder.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +68,13 @@ def contents(layer: Layer) -> Contents:
     written, hiding = [], set[str]()
     for found in files.walk(layer.upper):
         hiding.add(found.path)  # a file hides a folder of its name, too
-        if not _whiteout(layer.upper / found.path):
+        if not is_whiteout(layer.upper / found.path):
             written.append(found)
     hiding.update(_opaque(layer.upper))  # now that every folder has been opened
     return Contents(written=tuple(written), hiding=frozenset(hiding))
 
 
-def _whiteout(path: Path) -> bool:
+def is_whiteout(path: Path) -> bool:
     try:
         status = path.lstat()
     except OSError:
@@ -78,11 +92,11 @@ def _opaque(upper: Path) -> Iterator[str]:
             continue
         for path in (f"{prefix}{name}" for name in names):
             todo.append(f"{path}/")
-            if _is_opaque(upper / path):
+            if is_opaque(upper / path):
                 yield path
 
 
-def _is_opaque(folder: Path) -> bool:
+def is_opaque(folder: Path) -> bool:
     for name in _OPAQUE:
         try:
             if os.getxattr(folder, name) == b"y":

@@ -23,6 +23,8 @@ _GAPS = (  # first ABI that closes it, and what is open below
     (5, "device ioctls are not restricted"),
     (6, "processes outside can be signalled, and their abstract sockets reached"),
 )
+_LAYERS: dict[int, str] = {}
+"""What was found out on each file system, by its device."""
 _ALWAYS = (
     "the list of processes and their command lines are visible, and that files outside change can be noticed",
     "shared memory and semaphores of the user's other processes (/dev/shm) can be changed and left behind",
@@ -83,12 +85,18 @@ def _bubblewrap_trouble() -> str:
         return _tried(folder, Confinement(level="bubblewrap", write=(folder / "at",)))
 
 
-@functools.cache
 def layer_trouble(folder: Path) -> str:
     """Say why trees below the folder cannot be private layers: not every file system can hold one."""
     if why := trouble("bubblewrap"):
         return why
     folder.mkdir(parents=True, exist_ok=True)
+    device = folder.stat().st_dev
+    if device not in _LAYERS:
+        _LAYERS[device] = _layer_trouble(folder)
+    return _LAYERS[device]
+
+
+def _layer_trouble(folder: Path) -> str:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".probe-") as name:
         place = Path(name).resolve()
         layer = Layer(lower=place / "lower", upper=place / "upper", work=place / "work", at=place / "at")

@@ -18,7 +18,9 @@ _RECURSIVE, _PRIVATE, _NO_DEVICES, _NO_SETUID = 1 << 14, 1 << 18, 1 << 2, 1 << 1
 
 
 def enter(layers: Sequence[Sequence[str]]) -> None:
-    """Move this process into a mount namespace where each layer (lower, upper, work, at) is mounted; raise OSError.
+    """Move this process into a mount namespace where each layer is mounted; raise OSError.
+
+    A layer is (lower, upper, work, at), and what lies between upper and lower, the uppermost first.
 
     The process is root there and nowhere else; what it mounts is gone with its last process, whatever ends it.
     """
@@ -29,15 +31,15 @@ def enter(layers: Sequence[Sequence[str]]) -> None:
     _write("/proc/self/uid_map", f"0 {user} 1")
     _write("/proc/self/gid_map", f"0 {group} 1")
     _check(libc.mount(None, b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
-    for lower, upper, work, at in layers:
-        _mount(libc, (lower, upper, work), at)
+    for lower, upper, work, at, *between in layers:
+        _mount(libc, (upper, work, *between, lower), at)
 
 
-def _mount(libc: ctypes.CDLL, folders: tuple[str, str, str], at: str) -> None:
+def _mount(libc: ctypes.CDLL, folders: Sequence[str], at: str) -> None:
     # named by descriptors: commas, colons and backslashes in a path would be read as options
     fds = [os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in folders]
-    lower, upper, work = (f"/proc/self/fd/{fd}" for fd in fds)
-    options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr".encode()
+    upper, work, *lower = (f"/proc/self/fd/{fd}" for fd in fds)
+    options = f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work},userxattr".encode()
     flags = _NO_DEVICES | _NO_SETUID
     _check(libc.mount(b"overlay", os.fsencode(at), b"overlay", flags, options), f"the layer at {at}")
     for fd in fds:

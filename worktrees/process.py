@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import psutil
 
+from worktrees.cancellation import Cancellation
 from worktrees.confinement import doors
 
 if TYPE_CHECKING:
@@ -99,14 +100,21 @@ class InterruptedRunError(KeyboardInterrupt):
         self.receipt = receipt
 
 
-def run(launch: Launch, *, log: Path, bounds: Bounds) -> Receipt:
+def run(launch: Launch, *, log: Path, bounds: Bounds, cancel: Cancellation | None = None) -> Receipt:
     """Run one program and all it starts; when this returns or raises, nothing of it is alive.
 
     A program that can not be started is a receipt, too, not an exception. Should this process be killed, its supervisor
-    ends the tree. On Ctrl-C the tree is ended and `InterruptedRunError` (a KeyboardInterrupt) raised.
+    ends the tree. On Ctrl-C the tree is ended and `InterruptedRunError` (a KeyboardInterrupt) raised; when `cancel` is set,
+    from whatever thread, it is ended and CancelledError raised.
     """
+    cancel = cancel or Cancellation()
+    cancel.check()
     begun = time.monotonic()
-    with _readable(launch.stdin) as stdin, started(launch, log=log, bounds=bounds, ends=Ends(stdin=stdin)) as control:
+    with (
+        _readable(launch.stdin) as stdin,
+        started(launch, log=log, bounds=bounds, ends=Ends(stdin=stdin)) as control,
+        cancel.ending(control.channel.close),
+    ):
         try:
             answer = receive(control.result)
         except KeyboardInterrupt as interrupt:
@@ -143,7 +151,8 @@ def _orders(launch: Launch, *, log: Path, bounds: Bounds, talk: int | None) -> b
         "rules": confinement.rules() if confinement.level == "landlock" else [],
         "wrapper": _wrapper(launch) if confinement.level == "bubblewrap" else [],
         "layers": [
-            [str(layer.lower), str(layer.upper), str(layer.work), str(layer.at)] for layer in confinement.layers
+            [str(place) for place in (layer.lower, layer.upper, layer.work, layer.at, *layer.between)]
+            for layer in confinement.layers
         ],
         "unix": confinement.level == "landlock" and not doors(confinement),
         "visible": [str(path) for path in confinement.visible],

@@ -230,7 +230,7 @@ def supervise(orders: dict[str, Any], channel: int) -> dict[str, Any]:
     output = watching.Output(orders["log"], orders["output_bytes"])
     source, sink = os.pipe()
     pump = watching.Pump(source, output, channel)
-    disk = watching.Disk([*orders["write"], *(upper for _, upper, _, _ in orders["layers"])], orders["disk_bytes"])
+    disk = watching.Disk([*orders["write"], *(upper for _, upper, *_ in orders["layers"])], orders["disk_bytes"])
     crowd = watching.Crowd(orders["processes"], orders["memory_bytes"])
     begun = time.monotonic()
     try:

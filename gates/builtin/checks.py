@@ -16,6 +16,7 @@ from gates.protocol import Case, Gate
 from gates.testing.junit import UnusableReportError
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.grants import Need
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,14 +115,13 @@ def _ask(case: Case, check: Check) -> _Said:
 def _listen(case: Case, check: Check, commit: str) -> _Heard:
     """Run the check on the tree of the commit, and read what it tells."""
     with case.workshop.lease(commit) as lease:
-        place = lease.folder / check.cwd
-        if not place.is_dir() or not place.resolve().is_relative_to(lease.folder.resolve()):
+        if not lease.is_folder(check.cwd):
             return _Heard(unclear=f"check {check.name}: its working folder {check.cwd} is not in this tree")
         check_reports.discard_report(check, lease)
         ran = lease.run(check.run, timeout_s=check.timeout_s, cwd=check.cwd)
         if reason := not_judged(ran):
             return _Heard(ran=ran, unclear=blocked(f"check {check.name}", ran, reason))
-        paths = frozenset(entry.path for entry in case.repository.entries(case.repository.tree(commit)))
+        paths = listing(case.repository, commit).paths
         try:
             return _Heard(ran=ran, told=check_reports.read(check, lease, ran, paths))
         except UnusableReportError as error:
@@ -184,4 +184,4 @@ def _placed(finding: Finding) -> str:
     return f"{finding.path}:{finding.line}: {finding.message}" if finding.path else finding.message
 
 
-GATE = Gate(name="checks", judges="tree", rule=rule, verify=verify, version="2")
+GATE = Gate(name="checks", judges="tree", rule=rule, verify=verify, version="2", asks_ticket=False)

@@ -18,6 +18,7 @@ from gates.live.installing import installation
 from gates.protocol import Call, Case, Gate
 from gates.verdict import Finding, Verdict, judged
 from tickets.grants import Need
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,9 +65,7 @@ def verify(case: Case) -> Verdict:
 def _included_files(case: Case) -> frozenset[str]:
     """Files of any name that requirements files of the base include: they declare as well."""
     found = set()
-    for path in (
-        entry.path for entry in case.repository.entries(case.change.base) if manifests.is_requirements(entry.path)
-    ):
+    for path in listing(case.repository, case.change.base).chosen("requirements", manifests.is_requirements):
         folder = posixpath.dirname(path)
         found |= {posixpath.normpath(posixpath.join(folder, name)) for name in included(case.read_base(path) or "")}
     return frozenset(found)

@@ -239,4 +239,4 @@ def _shown(one: StartUp) -> str:
     return " ".join(one.run)
 
 
-GATE = Gate(name="imports", judges="tree", rule=rule, verify=verify)
+GATE = Gate(name="imports", judges="tree", rule=rule, verify=verify, asks_ticket=False)

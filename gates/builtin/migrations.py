@@ -202,10 +202,10 @@ def _order(case: Case, place: _Place, lease: Lease) -> dict[str, Any]:
     for leftover in lease.scratch.glob("trial.sqlite*"):
         leftover.unlink()
     env = posixpath.join(place.folder, "env.py")
-    places = (lease.folder / posixpath.dirname(place.folder) / "alembic.ini", lease.folder / "alembic.ini")
+    places = (posixpath.join(posixpath.dirname(place.folder), "alembic.ini"), "alembic.ini")
     return {
         "script_location": str(lease.folder / place.folder),
-        "ini": next((str(one) for one in places if one.is_file()), ""),
+        "ini": next((str(lease.folder / one) for one in places if lease.view.is_file(one)), ""),
         "database": str(database),
         "start": heads(place.old),
         "metadata": case.policy.migrations.metadata,
@@ -221,7 +221,7 @@ def _module(lease: Lease, path: str) -> str:
     root = max((root for root in lease.environment.roots if file.is_relative_to(root)), key=lambda one: len(one.parts))
     parts = file.relative_to(root).with_suffix("").parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts
-    return ".".join(parts) if file.is_file() and all(part.isidentifier() for part in parts) else ""
+    return ".".join(parts) if lease.view.is_file(path) and all(part.isidentifier() for part in parts) else ""
 
 
-GATE = Gate(name="migrations", judges="tree", rule=rule, verify=verify)
+GATE = Gate(name="migrations", judges="tree", rule=rule, verify=verify, asks_ticket=False)

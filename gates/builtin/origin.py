@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gates.protocol import Case, Gate
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
     from gates.workshop import Lease, Ran
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tickets.policy import Policy
 
 TIMEOUT_S = 60.0
+NONE = "no Python package at the tree's import roots"
 # -P would hide the very mistake that is looked for; the child asks the same question one process further down
 _PROBE = """
 import importlib.util, json, subprocess, sys
@@ -33,10 +35,12 @@ def rule(_ticket: Ticket, _policy: Policy) -> str:
 
 
 def verify(case: Case) -> Verdict:
+    if not listing(case.repository, case.change.commit).chosen("python", _is_python):
+        return not_applicable(NONE)
     with case.workshop.lease(case.change.commit) as lease:
         names = packages(lease)
         if not names:
-            return not_applicable("no Python package at the tree's import roots")
+            return not_applicable(NONE)
         probe = lease.scratch / "origin_probe.py"
         probe.write_text(_PROBE)
         command = [str(lease.environment.python), "-c", _PROBE, json.dumps(names), "1", str(probe)]
@@ -44,12 +48,20 @@ def verify(case: Case) -> Verdict:
         return _judge(lease, ran)
 
 
+def _is_python(path: str) -> bool:
+    return path.endswith(".py")
+
+
 def packages(lease: Lease) -> list[str]:
     """List the import packages and modules that stand at the import roots of the tree."""
     found = set()
     for root in lease.environment.roots:
-        found |= {init.parent.name for init in root.glob("*/__init__.py")}
-        found |= {module.stem for module in root.glob("*.py") if module.stem not in {"setup", "conftest"}}
+        folder = str(root.relative_to(lease.folder))
+        for name in lease.view.names(folder):
+            if lease.view.is_file(f"{folder}/{name}/__init__.py"):
+                found.add(name)
+            elif name.endswith(".py") and name not in {"setup.py", "conftest.py"}:
+                found.add(name.removesuffix(".py"))
     return sorted(name for name in found if name.isidentifier())
 
 
@@ -72,4 +84,4 @@ def _judge(lease: Lease, ran: Ran) -> Verdict:
     )
 
 
-GATE = Gate(name="origin", judges="tree", rule=rule, verify=verify)
+GATE = Gate(name="origin", judges="tree", rule=rule, verify=verify, asks_ticket=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import ChainMap
+from typing import TYPE_CHECKING, Any
 
 from gates import claims
 from gates.protocol import Case, Gate
 from gates.verdict import Finding, Verdict, judged, not_applicable
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +65,7 @@ def _files(case: Case, section: str) -> Iterator[Finding]:
         if not claims.mentions(section, change.path):
             message = f"{change.path} was {change.kind} but `## {FILES}` does not name it"
             yield Finding(rule="report.not-named", path=change.path, message=message)
-    trees = (case.change.base, case.change.commit)
-    known = touched.union(*({entry.path for entry in case.repository.entries(tree)} for tree in trees))
+    known = ChainMap[str, Any](dict.fromkeys(touched), listing(case.repository, case.change.base).files)
     for path in claims.claimed_files(section, known):
         if path not in touched:
             yield Finding(

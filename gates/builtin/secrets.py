@@ -19,6 +19,7 @@ from gates.masking import Hit, entropy, find, known_secrets, looks_invented, mas
 from gates.protocol import Call, Case, Gate
 from gates.verdict import Finding, Verdict, judged
 from tickets.globs import matches
+from worktrees.deltas import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,14 +118,16 @@ def _texts(case: Case) -> Iterator[_Text]:
 
 def _added(case: Case, change: Change) -> _Text:
     """Give the lines that the file did not have, with their numbers; of a binary file the words in it."""
-    old = (
-        b"" if change.kind == "added" else case.repository.read(case.change.base, change.old_path or change.path) or b""
-    )
+    old = b"" if change.kind == "added" else _read(case, case.change.base, change.old_path or change.path)
     before = set(_words(old).split("\n"))
-    data = case.repository.read(case.change.commit, change.path) or b""
+    data = _read(case, case.change.commit, change.path)
     rows = [(number, line) for number, line in enumerate(_words(data).split("\n"), 1) if line not in before]
     numbers = () if b"\0" in data else tuple(number for number, _ in rows)
     return _Text(path=change.path, text="\n".join(line for _, line in rows), lines=numbers)
+
+
+def _read(case: Case, commit: str, path: str) -> bytes:
+    return Trees.of(case.repository).read(commit, [path]).get(path, b"")
 
 
 def _words(data: bytes) -> str:

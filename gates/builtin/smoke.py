@@ -8,7 +8,6 @@ from gates.commands import blocked, failure, not_judged
 from gates.protocol import Case, Gate
 from gates.verdict import Finding, Verdict, inconclusive, judged, not_applicable
 from tickets.globs import matches
-from worktrees import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +37,7 @@ def verify(case: Case) -> Verdict:
 
 
 def _there_before(smoke: Smoke, lease: Lease) -> Iterator[Finding]:
-    for found in files.walk(lease.folder):
+    for found in lease.view.walk():
         if glob := matches(found.path, smoke.produces):
             message = f"{found.path} is in the tree before the smoke run that should produce it (`{glob}`): it would prove nothing"
             yield Finding(
@@ -66,7 +65,7 @@ def _judge(smoke: Smoke, lease: Lease, ran: Ran) -> Verdict:
 
 
 def _not_produced(smoke: Smoke, lease: Lease) -> Iterator[Finding]:
-    there = tuple(files.walk(lease.folder))
+    there = lease.written()  # nothing that matches was there before
     real = [found.path for found in there if found.mode.startswith("100") and found.size > 0]
     for glob in smoke.produces:
         if any(matches(path, [glob]) for path in real):

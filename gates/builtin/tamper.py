@@ -23,9 +23,10 @@ from gates.testing import protected, runner_tricks
 from gates.testing.weakening import TestFile, weakenings
 from gates.verdict import Finding, Verdict, judged
 from tickets.grants import Need
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tickets.grants import Kind
     from tickets.model import Ticket
@@ -96,7 +97,7 @@ def _configuration(case: Case, files: list[_File]) -> Iterator[Finding]:
     """Files that decide what a run says, unless the ticket names them."""
     if case.ticket is None:
         return
-    base = {entry.path for entry in case.repository.entries(case.change.base)}
+    base = listing(case.repository, case.change.base).paths
     scripts = protected.gate_files(case.policy, base)
     for file in files:
         for path in dict.fromkeys(file.change.paths):
@@ -115,7 +116,7 @@ def _configuration(case: Case, files: list[_File]) -> Iterator[Finding]:
                 yield from _sections(file)
 
 
-def _roots(file: _File, base: set[str]) -> tuple[str, ...]:
+def _roots(file: _File, base: Collection[str]) -> tuple[str, ...]:
     """Give the folders that imports start from; pytest adds those of tests that are no packages."""
     folder = posixpath.dirname(file.path)
     own = (folder,) if file.is_test and folder and f"{folder}/__init__.py" not in base else ()

@@ -71,7 +71,7 @@ def _judge(case: Case, ran: Suite) -> Verdict:
     if broken := [_red(result) for result in ran.results if result.state == "collection"]:
         return judged(broken, otherwise="", receipts=[ran.receipt])
     base = {_moved(case, identity): identity for identity in suite.ids_at_base(case)}
-    found = [*_odd(case, ran), *_removed(base, ran)]
+    found = [*_odd(case, ran), *_removed(case, base, ran)]
     if not ran.results and not found:
         return inconclusive(NOTHING_COLLECTED, ran.receipt)
     flaky, receipts = _run_again(case, ran)
@@ -116,7 +116,7 @@ def _odd(case: Case, ran: Suite) -> Iterator[Finding]:
         yield Finding(rule="tests.runner", message=message, limit="as installed", actual=name, need=need)
 
 
-def _removed(base: dict[str, str], ran: Suite) -> Iterator[Finding]:
+def _removed(case: Case, base: dict[str, str], ran: Suite) -> Iterator[Finding]:
     for now, identity in sorted(base.items()):
         if now not in ran.states:
             message = f"{identity} ran at the base and does not run now (removed, renamed, deselected or not collected)"
@@ -126,6 +126,7 @@ def _removed(base: dict[str, str], ran: Suite) -> Iterator[Finding]:
                 message=message,
                 limit="runs",
                 actual="did not run",
+                need=Need(kind="tests", subject=identity, bound=case.change.tree),
             )
 
 

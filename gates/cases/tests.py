@@ -10,7 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BASE: dict[str, str | bytes] = {"calc.py": "def two():\n    return 2\n", "test_a.py": "from calc import two\n\n\ndef test_two():\n    assert two() == 2\n"}  # fmt: skip
-PYTEST = ("python", "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout")
+PYTEST = (
+    "python",
+    "-m",
+    "pytest",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:anyio",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:timeout",
+)
 CALM = "classmethod(lambda cls, item, call: old(item, __import__('types').SimpleNamespace(**{**vars(call), 'excinfo': None})))"
 FORGED = (
     f"import _pytest.reports as r\nold = r.TestReport.from_item_and_call\nr.TestReport.from_item_and_call = {CALM}\n"

@@ -55,11 +55,8 @@ class Told:
 
 def discard_report(check: Check, lease: Lease) -> None:
     """Remove a report that the tree brought along: it would be none of this run."""
-    place = lease.folder / check.report
-    # a folder on the way may be a link out of the tree: nothing is touched there
-    inside = place.parent.resolve().is_relative_to(lease.folder.resolve())
-    if check.report and inside and (place.is_symlink() or place.is_file()):
-        place.unlink()
+    if check.report:
+        lease.discard(check.report)
 
 
 def read(check: Check, lease: Lease, ran: Ran, paths: Collection[str]) -> tuple[Told, ...]:
@@ -69,19 +66,17 @@ def read(check: Check, lease: Lease, ran: Ran, paths: Collection[str]) -> tuple[
     if check.parser == "regex":
         told = _matched(check, lease, ran)
     else:
-        data = _bytes(lease.folder, check.report)
+        data = _bytes(lease, check.report)
         told = _tests(data, paths) if check.parser == "junit" else _results(data)
     return tuple(replace(one, path=_in_tree(one.path, check.cwd, lease, paths)) for one in told)
 
 
-def _bytes(root: Path, name: str) -> bytes:
-    place = root / name
-    try:
-        status = place.lstat()
-    except OSError as error:
-        raise UnusableReportError(f"it wrote no report at {name}") from error
-    inside = place.resolve().is_relative_to(root.resolve())
-    if not inside or not stat.S_ISREG(status.st_mode) or status.st_size > REPORT_BYTES:
+def _bytes(lease: Lease, name: str) -> bytes:
+    place = lease.find(name)
+    if place is None:
+        raise UnusableReportError(f"it wrote no report at {name}")
+    status = place.lstat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > REPORT_BYTES:
         raise UnusableReportError(
             f"its report {name} is not a regular file of the tree with at most {REPORT_BYTES >> 20} MiB"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import json
+import posixpath
 import re
 import tomllib
 from collections import defaultdict
@@ -73,12 +74,13 @@ def is_manifest(path: str) -> bool:
 
 
 def is_requirements(path: str) -> bool:
-    where = PurePosixPath(path)
-    if _REQUIREMENTS.fullmatch(where.name) or (
-        where.parent.name in {"requirements", "constraints"} and where.suffix in {".txt", ".in"}
+    folder, _, name = path.rpartition("/")  # by hand: every file of a tree is asked about
+    stem, suffix = posixpath.splitext(name)
+    if _REQUIREMENTS.fullmatch(name) or (
+        suffix in {".txt", ".in"} and folder.rpartition("/")[2] in {"requirements", "constraints"}
     ):
         return True
-    return where.suffix == ".in" and where.stem in _PLAIN_IN
+    return suffix == ".in" and stem in _PLAIN_IN
 
 
 def read_requirements(text: str) -> Declared:

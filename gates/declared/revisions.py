@@ -11,6 +11,7 @@ from gates.source.meaning import meaning
 from gates.source.measures import UnparsableError, parse
 from gates.source.python_code import read_all
 from tickets.globs import matches
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +42,9 @@ class Revision:
 
 def revisions(repository: Repository, commit: str, globs: Sequence[str]) -> tuple[Revision, ...]:
     """Read the revisions of a commit; raise UnreadableRevisionError where one cannot be read."""
-    paths = [entry.path for entry in repository.entries(commit) if entry.mode in REGULAR and matches(entry.path, globs)]
+    files = listing(repository, commit)
+    fitting = files.chosen(("revisions", *globs), lambda path: bool(matches(path, globs)))
+    paths = sorted(path for path in fitting if files.files[path].mode in REGULAR)
     texts = read_all(repository, commit, paths)
     return tuple(_revision(path, text) for path, text in texts.items() if "down_revision" in text)
 

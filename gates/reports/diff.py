@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from gates.masking import mask
 from tickets.globs import matches
+from worktrees.deltas import PATCH, Trees
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from gates.protocol import Case
     from worktrees.changes import Change
@@ -20,8 +21,6 @@ FILE_LINES = 2_000
 FILES = 200
 HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 MASKED = "[a secret was found on this line; it is not shown]"
-_BIG = "512k"
-"""Files from this size on git only names: reading them for a diff costs more memory than a report is worth."""
 
 
 def patches(case: Case, *, secret: frozenset[tuple[str, int]] = frozenset()) -> list[dict[str, str]]:
@@ -65,17 +64,26 @@ def _empty(change: Change) -> str:
     return named.get(change.kind, "no line of text changed")
 
 
-def _texts(case: Case, changes: Iterable[Change]) -> dict[str, str]:
+def _texts(case: Case, changes: Sequence[Change]) -> dict[str, str]:
     """Ask git once for the hunks of all files; names come NUL-separated first, so that none can pose as a header."""
-    paths = [path for change in changes for path in change.paths]
-    if not paths:
+    if not changes:
         return {}
-    arguments = ("--literal-pathspecs", "-c", f"core.bigFileThreshold={_BIG}", "diff-tree", "-r", "-M", "--raw", "-p")
-    ends = ("-z", "-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--no-commit-id")
-    out = case.repository.plumb(*arguments, *ends, case.change.base, case.change.commit, "--", *paths).out
-    raw, _, patch = out.partition(b"\0\0")
+    raw, _, patch = _asked(case, changes).partition(b"\0\0")
     sections = iter(re.split(rb"^diff --git .*\n", patch, flags=re.MULTILINE)[1:])
     return {path: "".join(_hunks(next(sections, b"")) for _ in range(count)) for path, count in _named(raw)}
+
+
+def _asked(case: Case, changes: Sequence[Change]) -> bytes:
+    repository, change = case.repository, case.change
+    if len(changes) == len(change.landing):
+        trees = repository.tree(change.base), repository.tree(change.commit)
+        if (found := Trees.of(repository).patch(*trees)) is not None:
+            return found
+    paths = [path for one in changes for path in one.paths]
+    command = [word for word in PATCH if word != "--stdin"]
+    return repository.plumb(
+        "--literal-pathspecs", *command, "--no-commit-id", change.base, change.commit, "--", *paths
+    ).out
 
 
 def _named(raw: bytes) -> Iterator[tuple[str, int]]:

@@ -14,8 +14,6 @@ Files that are not valid Python are left out (`size` names them), and so are tho
 
 from __future__ import annotations
 
-import io
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gates.source.measures import PYTHON, UnparsableError, language, parse
+from worktrees.deltas import Trees
 
 if TYPE_CHECKING:
     import ast
@@ -190,21 +189,6 @@ def _lines(text: str | None) -> list[str]:
 
 
 def read_all(repository: Repository, commit: str, paths: Sequence[str]) -> dict[str, str]:
-    """Read many text files of a commit with one process; what is not there is left out."""
-    plain = [path for path in paths if "\n" not in path]
-    names = b"".join(os.fsencode(f"{commit}:{path}\n") for path in plain)
-    stream = io.BytesIO(repository.plumb("cat-file", "--batch", stdin=names).out if plain else b"")
-    found = {path: data for path in plain if (data := _next_object(stream)) is not None}
-    odd = {path: repository.read(commit, path) for path in paths if "\n" in path}
-    found |= {path: data for path, data in odd.items() if data is not None}
+    """Read many text files of a commit; what is not there is left out."""
+    found = Trees.of(repository).read(commit, paths)
     return {path: data.decode(errors="replace") for path, data in found.items()}
-
-
-def _next_object(stream: io.BytesIO) -> bytes | None:
-    head = stream.readline()
-    if head.endswith((b" missing\n", b" ambiguous\n")):
-        return None
-    _, kind, size = head.split(b" ")
-    data = stream.read(int(size))
-    stream.read(1)
-    return data if kind == b"blob" else None

@@ -14,7 +14,7 @@ from gates.testing.canaries import Canaries, ForgedError, NoWitnessError, Testim
 from gates.testing.junit import Result
 from gates.verdict import GateReceipt
 from tickets.globs import matches
-from worktrees import files
+from worktrees.listings import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -116,7 +116,7 @@ def alone(case: Case, identity: str) -> Suite:
 
 
 def _paths(case: Case, commit: str) -> frozenset[str]:
-    return frozenset(entry.path for entry in case.repository.entries(commit))
+    return frozenset(listing(case.repository, commit).paths)
 
 
 def _key(what: str, case: Case, commit: str, command: Sequence[str]) -> str:
@@ -203,7 +203,7 @@ def _require_known(ran: Ran) -> None:
 
 def _run_other(case: Case, commit: str, command: Sequence[str]) -> Suite:
     with case.workshop.lease(commit) as lease:
-        report, before = _fresh_report(lease), {found.path for found in files.walk(lease.folder)}
+        report, before = _fresh_report(lease), {found.path for found in lease.view.walk()}
         ran = lease.run(command, timeout_s=case.policy.tests.timeout_s, extra={"ORCHESTRATE_JUNIT": str(report)})
         _require_end(ran)
         reports = [report] if report.exists() else _written(case, lease, before)
@@ -227,10 +227,8 @@ def _fresh_report(lease: Lease) -> Path:
 def _written(case: Case, lease: Lease, before: set[str]) -> list[Path]:
     """Find what the run wrote where the policy says: a report that was in the tree already is none of this run."""
     glob = case.policy.tests.junit
-    found = (
-        one.path for one in files.walk(lease.folder) if one.path not in before and glob and matches(one.path, [glob])
-    )
-    return [lease.folder / path for path in sorted(found)]
+    found = sorted(one.path for one in lease.written() if one.path not in before and glob and matches(one.path, [glob]))
+    return [place for path in found if (place := lease.view.find(path))]
 
 
 def _require_end(ran: Ran) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchestrator.commands.output import say
+from orchestrator.telling.readiness import check as check_hooks
 from orchestrator.workspace import Workspace
 from tickets.errors import EnvironmentFailure, InputError, WaitingError
 from tickets.states import State
@@ -33,9 +34,11 @@ class Asked:
 def feature(repo: Path, asked: Asked, *, json: bool) -> int:
     from orchestrator.lead.rules import without_ambiguity
     from orchestrator.runner import warm_up
+    from orchestrator.sharing import join
 
     warm_up()
     workspace = _with_parallel(Workspace.open(repo), asked.parallel)
+    join(workspace)
     base = workspace.head()
     workspace.repository.identity()  # a landing needs one; say so before anything is started
     request = " ".join((asked.words or "").split())
@@ -50,11 +53,21 @@ def feature(repo: Path, asked: Asked, *, json: bool) -> int:
         return show(workspace, plan, Shown(request=request, base=base, file=asked.plan), json=json)
     plan = without_ambiguity(plan, workspace.policy) if plan else None
     _check_agents(workspace, plan)
+    check_hooks(workspace)
+    check_landing(workspace)
     options = {"plan": plan.model_dump(mode="json") if plan else None, "yes": asked.yes}
     identity = workspace.records.add_feature(
         request, options=options, target=workspace.policy.project.target, before=base
     )
     return see_through(workspace, identity, json=json)
+
+
+def check_landing(workspace: Workspace) -> None:
+    """Refuse to start where no landing could go the way that the policy names."""
+    if workspace.policy.landing.remote:
+        from orchestrator.train.publishing import meet
+
+        meet(workspace)
 
 
 def _plan_beforehand(workspace: Workspace, asked: Asked, request: str, base: str) -> Plan | None:
@@ -106,7 +119,7 @@ def see_through(workspace: Workspace, feature_id: str, *, json: bool) -> int:
     except KeyboardInterrupt:
         _interrupted(workspace, feature_id, json=json)
     except EnvironmentFailure as error:
-        _stopped(error, json=json)
+        _stopped(workspace, error, json=json)
     row = workspace.records.feature(feature_id)
     outcome: dict[str, Any] = row.outcome or {}
     if row.state == "invalid":
@@ -132,23 +145,25 @@ def _interrupted(workspace: Workspace, feature_id: str, *, json: bool) -> NoRetu
 
     outcome = {**outcome_of(workspace, workspace.records.feature(feature_id)), "outcome": "interrupted"}
     say(outcome, lambda: f"{feature_id} interrupted; `orchestrate resume {feature_id}` carries on", as_json=json)
-    stop_at_once(INTERRUPTED)
+    stop_at_once(workspace, INTERRUPTED)
 
 
-def _stopped(error: EnvironmentFailure, *, json: bool) -> NoReturn:
+def _stopped(workspace: Workspace, error: EnvironmentFailure, *, json: bool) -> NoReturn:
     """End at once as well: threads of a run that cannot write any more would wait for ever."""
     from orchestrator.runner import stop_at_once
 
     sys.stderr.write(f"{error}\n")
     if json:
         say({"error": str(error), "exit": error.exit_code}, str, as_json=True)
-    stop_at_once(error.exit_code)
+    stop_at_once(workspace, error.exit_code)
 
 
 def resume(repo: Path, feature_id: str | None, *, json: bool) -> int:
     workspace = Workspace.open(repo)
     if not workspace.database.exists:
         return _nothing(json=json)
+    check_hooks(workspace)
+    check_landing(workspace)
     workspace.prepare()
     for row in workspace.records.features():
         if feature_id in {None, row.id} and row.state == "ended":

@@ -47,19 +47,18 @@ def gate(repo: Path, worktree: Path, *, base: str | None, ticket: str | None, js
     record = _ticket(workspace, ticket)
     start = _base(workspace, base)
     change = snapshot(workspace, start)
-    with tempfile.TemporaryDirectory(dir=workspace.state, prefix="gate-") as scratch:
-        logs = workspace.state / "logs" / "gate" / str(os.getpid())
-        with workshop(workspace, start, name=Path(scratch).name, logs=logs) as place:
-            case = Case(
-                ticket=record,
-                policy=workspace.policy_at(start),
-                repository=workspace.repository,
-                change=change,
-                stage="worktree",
-                workshop=place,
-                store=Kept({}),
-            )
-            report = reports.build(case, judge(case, catalogue()))
+    logs = workspace.state / "logs" / "gate" / str(os.getpid())
+    with workshop(workspace, start, logs=logs) as place:
+        case = Case(
+            ticket=record,
+            policy=workspace.policy_at(start),
+            repository=workspace.repository,
+            change=change,
+            stage="worktree",
+            workshop=place,
+            store=Kept({}),
+        )
+        report = reports.build(case, judge(case, catalogue()))
     say(report, lambda: reports.render_text(report), as_json=json)
     return EXIT_CODES[report["verdict"]]
 
@@ -98,7 +97,7 @@ def snapshot(workspace: Workspace, base: str) -> ChangeSet:
     from worktrees.changes import between
     from worktrees.merge import commit_tree
 
-    with tempfile.TemporaryDirectory(dir=workspace.state, prefix="index-") as scratch:
+    with tempfile.TemporaryDirectory(dir=workspace.state, prefix=f"index-{os.getpid()}-") as scratch:
         index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
         _here(workspace, "read-tree", "HEAD", env=index)
         _here(workspace, "add", "--all", env=index)  # the state folder is ignored: `prepare` sees to it

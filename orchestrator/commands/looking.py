@@ -1,21 +1,21 @@
-"""Commands that only look: `status`, `report`, `log`."""
+"""Commands that look back: `report` and `log`."""
 
 from __future__ import annotations
 
-import json as jsonlib
-import time
-from collections import Counter
+import os
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memory.records import FeatureRow, TicketRow, as_json, waiting_for
-from orchestrator.commands.output import say, table
-from orchestrator.money.books import of_day, of_feature, of_ticket
+from orchestrator.commands.output import say
 from orchestrator.workspace import Workspace
 from tickets.errors import InputError
-from tickets.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from memory.events import Event
 
 PASSES = ("worktree", "integrated")
 
@@ -26,83 +26,6 @@ def _looked_at(repo: Path) -> Workspace:
     if not workspace.database.exists:
         raise InputError('nothing was asked for here yet; begin with: orchestrate feature "..."')
     return workspace
-
-
-def status(repo: Path, which: str | None, *, watch: bool, json: bool) -> int:
-    workspace = Workspace.open(repo)
-    if not workspace.database.exists:
-        say(
-            {"features": []},
-            lambda: 'nothing was asked for here yet; begin with: orchestrate feature "..."',
-            as_json=json,
-        )
-        return 0
-    shown = ""
-    while True:
-        text, data = _status(workspace, which)
-        if text != shown:
-            say(data, lambda: text, as_json=json)  # noqa: B023 - said at once, in this very turn of the loop
-            shown = text
-        if not watch:
-            return 0
-        time.sleep(0.3)
-
-
-def _status(workspace: Workspace, which: str | None) -> tuple[str, Any]:
-    if which and which.startswith("T-"):
-        row = workspace.records.ticket(which)
-        return _ticket_text(workspace, row), _ticket_json(workspace, row)
-    features = [workspace.records.feature(which)] if which else workspace.records.features()
-    if not features:
-        return "no feature was asked for yet", {"features": []}
-    parts = [_feature_text(workspace, row) for row in features[-20:]]
-    data = [_feature_json(workspace, row) for row in features]
-    today = of_day(workspace)
-    if today.total.runs:
-        parts.append(f"today (UTC): {today}")
-    return "\n\n".join(parts), {"features": data, "day": today.to_json()}
-
-
-def _feature_json(workspace: Workspace, row: FeatureRow) -> dict[str, Any]:
-    tickets = [_ticket_json(workspace, ticket) for ticket in workspace.records.tickets(row.id)]
-    return {**as_json(row), "tickets": tickets, "spend": of_feature(workspace, row.id).to_json()}
-
-
-def _ticket_json(workspace: Workspace, row: TicketRow) -> dict[str, Any]:
-    spend = of_ticket(workspace, row).to_json()
-    return {**as_json(row), "spend_usd": spend["usd"], "spend": spend}
-
-
-def _feature_text(workspace: Workspace, feature: FeatureRow) -> str:
-    rows = workspace.records.tickets(feature.id)
-    count = Counter(row.state.value for row in rows)
-    waiting = waiting_for(rows)
-    said = ", ".join(f"{number} {state}" for state, number in count.items()) or "no tickets yet"
-    spent = of_feature(workspace, feature.id)
-    head = f"{feature.id} {_feature_state(feature)}: {feature.request}\n  {said}; {spent}"
-    lines = table([(f"  {row.id}", row.state.value, row.record.title, _waits(row, waiting[row.id])) for row in rows])
-    return f"{head}\n{lines}" if lines else head
-
-
-def _feature_state(feature: FeatureRow) -> str:
-    return str(feature.outcome["outcome"]) if feature.state == "ended" and feature.outcome else feature.state
-
-
-def _waits(row: TicketRow, waits: list[str]) -> str:
-    if row.state is State.READY and waits:
-        return f"waits for {', '.join(waits)}"
-    return "" if row.state is State.LANDED else row.reason
-
-
-def _ticket_text(workspace: Workspace, row: TicketRow) -> str:
-    attempts = workspace.records.attempts(row.id)
-    lines = [f"{row.id} {row.state}: {row.record.title}"]
-    lines += [f"  {row.reason}"] if row.reason else []
-    for attempt in attempts:
-        why = ((attempt.outcome or {}).get("evidence") or "").splitlines()
-        lines.append(f"  attempt {attempt.number}: {attempt.state}" + (f" - {why[0]}" if why else ""))
-    lines.append(f"  {of_ticket(workspace, row)}; next: orchestrate report {row.id}")
-    return "\n".join(lines)
 
 
 def report(repo: Path, ticket: str, *, form: str, attempt: int | None, stage: str | None) -> int:
@@ -123,29 +46,103 @@ def report(repo: Path, ticket: str, *, form: str, attempt: int | None, stage: st
     return 0
 
 
-def log(repo: Path, *, verify: bool, feature: str, json: bool) -> int:
-    from memory.events import read
-    from memory.events import verify as verify_chain
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line asked of the log."""
 
+    verify: bool
+    records: bool
+    """Whether the records are compared with their journal, too."""
+    feature: str
+    ticket: str
+    follow: bool
+
+    def wants(self, event: Event) -> bool:
+        """Say whether the event is about what was asked for; what the train does is about all changes that it names."""
+        about = {event.ticket, *(event.data.get("changes") or ())}
+        return self.feature in {"", event.feature} and (not self.ticket or self.ticket in about)
+
+
+def log(repo: Path, asked: Asked, *, json: bool) -> int:
     workspace = _looked_at(repo)
-    if verify:
-        chain = verify_chain(workspace.database)
-        data = {
-            "events": chain.events,
-            "intact": chain.broken_at is None,
-            "broken_at": chain.broken_at,
-            "reason": chain.reason,
-        }
-        text = f"{chain.events} events, the chain is intact" if chain.broken_at is None else f"BROKEN: {chain.reason}"
-        say(data, lambda: text, as_json=json)
-        return 0 if chain.broken_at is None else 1
-    events = [event.to_json() for event in read(workspace.database, feature=feature)]
-    say(events, lambda: "\n".join(_event_line(event) for event in events) or "no event yet", as_json=json)
+    if asked.verify and asked.follow:
+        raise InputError("--verify looks at the log as it stands, --follow goes on for ever; ask for one of them")
+    if asked.verify:
+        return _verify(workspace, records=asked.records, json=json)
+    for known, look in ((asked.feature, workspace.records.feature), (asked.ticket, workspace.records.ticket)):
+        if known:
+            look(known)
+    if asked.follow:
+        return _follow(workspace, asked, json=json)
+    from memory.events import read
+
+    events = [event for event in read(workspace.database, feature=asked.feature) if asked.wants(event)]
+    as_text = _plain(workspace)
+    say(
+        [event.to_json() for event in events] if json else None,
+        lambda: "\n".join(as_text(event) for event in events) or "no event yet",
+        as_json=json,
+    )
     return 0
 
 
-def _event_line(event: dict[str, Any]) -> str:
-    about = " ".join(
-        part for part in (event["feature"], event["ticket"], f"#{event['attempt']}" if event["attempt"] else "") if part
-    )
-    return f"{event['seq']:>5} {event['at']} {event['kind']:<20} {about:<18} {jsonlib.dumps(event['data'], sort_keys=True)[:200]}"
+def _verify(workspace: Workspace, *, records: bool, json: bool) -> int:
+    from memory.events import verify
+    from memory.restore import differences
+
+    if records:
+        workspace.database.mirror  # noqa: B018 - where a server keeps the records, this is the error to tell
+    chain = verify(workspace.database)
+    wrong = differences(workspace.database) if records else []
+    intact = chain.broken_at is None and not wrong
+    data = {"events": chain.events, "intact": intact, "broken_at": chain.broken_at, "reason": chain.reason}
+    why = "; ".join(filter(None, (chain.reason, *wrong)))
+    whole = "the chain is intact, and every record is what was written" if records else "the chain is intact"
+    text = f"{chain.events} events, {whole}" if intact else f"BROKEN: {why}; orchestrate log --restore"
+    say({**data, "differences": wrong}, lambda: text, as_json=json)
+    return 0 if intact else 1
+
+
+def _follow(workspace: Workspace, asked: Asked, *, json: bool) -> int:
+    """Tell what happened and what happens, until the reader goes away."""
+    from orchestrator.telling.stream import follow, line
+
+    as_text = _plain(workspace)
+
+    def tell(event: Event) -> None:
+        sys.stdout.write(line(event) if json else f"{as_text(event)}\n")
+        sys.stdout.flush()
+
+    try:
+        follow(workspace.database, after=0, wanted=asked.wants, say=tell)
+    except BrokenPipeError:
+        # what is still in the buffer would fail once more when the process ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _plain(workspace: Workspace) -> Callable[[Event], str]:
+    """Give a function that says an event as one line of plain text."""
+    from rich.text import Text
+
+    from orchestrator.telling.sentences import in_full
+
+    titles = _Titles(workspace)
+
+    def said(event: Event) -> str:
+        text = Text.from_markup(in_full(event, titles[event.ticket])).plain.rstrip()
+        return f"{event.seq:>5} {event.at[:19].replace('T', ' ')}  {text}"
+
+    return said
+
+
+class _Titles(dict[str, str]):
+    """The tickets' titles, each read once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__({"": ""})
+        self._records: Any = workspace.records
+
+    def __missing__(self, ticket: str) -> str:
+        self[ticket] = title = str(self._records.ticket(ticket).record.title)
+        return title

@@ -253,6 +253,16 @@ def _agents(repo: Path) -> Answer:
     return Answer(ok=not bad, detail="; ".join(bad) or ", ".join(states) + " ready")
 
 
+def _landing(repo: Path) -> Answer:
+    from orchestrator.train.publishing import check
+
+    workspace = Workspace.open(repo)
+    landing, target = workspace.policy.landing, workspace.policy.project.target
+    check(workspace)
+    way = f"by pull requests on {landing.remote}" if landing.by_pull_request(target) else f"pushed to {landing.remote}"
+    return Answer(ok=True, detail=f"{landing.method}, {way if landing.remote else 'here only'}")
+
+
 def _disk(repo: Path) -> Answer:
     free = shutil.disk_usage(repo).free
     return Answer(ok=free > FREE_BYTES, detail=f"{free >> 30} GiB free")
@@ -274,6 +284,7 @@ PROBES: dict[str, Callable[[Path], Answer]] = {
     "policy": _policy,
     "sandbox": _sandbox,
     "agents": _agents,
+    "landing": _landing,
     "disk": _disk,
     "clock": _clock,
 }

@@ -106,8 +106,11 @@ def _take_edits(workspace: Workspace, row: TicketRow) -> None:
 
 
 def abandon(repo: Path, ticket: str, *, json: bool) -> int:
+    from orchestrator.keeping import end
+
     workspace = Workspace.open(repo)
     workspace.records.move(ticket, State.ABANDONED, "by a person")
+    end(workspace, ticket)
     say(
         as_json(workspace.records.ticket(ticket)),
         lambda: f"{ticket} is abandoned; its attempts stay archived",

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 from agents.catalogue import driver
-from memory.amounts import Amount, Refusal, Run
+from memory.amounts import Amount, Booking, Refusal, Run
 from memory.events import About
 from memory.ledger import Ledger
 from orchestrator.money.tariff import FREE_KINDS, Tariff
-from tickets.errors import EnvironmentFailure, WaitingError
+from orchestrator.owners import alive, this_process
+from orchestrator.posts import Post
+from tickets.errors import CancelledError, EnvironmentFailure, WaitingError
 from tickets.policy import POLICY_FILE
 from tickets.spending import micros, of_agent, shown
-from worktrees.process import start_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +51,7 @@ class NoMoneyError(WaitingError):
 def purse(workspace: Workspace, row: TicketRow, *, agent_name: str, attempt: int) -> Iterator[Purse]:
     """Set aside what one attempt of a ticket may cost; raise NoMoneyError where there is no room for it."""
     about = About(feature=row.feature, ticket=row.id, attempt=attempt)
-    run = Run(purpose="work", about=about, agent=agent_name, owner=_owner())
+    run = Run(purpose="work", about=about, agent=agent_name, owner=this_process())
     with _opened(workspace, run, row.record.budget) as found:
         yield found
 
@@ -60,9 +59,33 @@ def purse(workspace: Workspace, row: TicketRow, *, agent_name: str, attempt: int
 @contextmanager
 def purse_for(workspace: Workspace, about: About, *, agent_name: str, purpose: Purpose) -> Iterator[Purse]:
     """Set aside what one run beside the work may cost: planning, challenging, auditing. A ticket's budget is not for that."""
-    run = Run(purpose=purpose, about=about, agent=agent_name, owner=_owner())
+    run = Run(purpose=purpose, about=about, agent=agent_name, owner=this_process())
     with _opened(workspace, run, None) as found:
         yield found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fund:
+    """What a purse holds: another process can go on with it."""
+
+    tariff: Tariff
+    reservation: Reservation | None
+    pending: tuple[str, ...]
+
+
+@contextmanager
+def taken_over(workspace: Workspace, fund: Fund) -> Iterator[Purse]:
+    """Go on with what another process reserved; raise CancelledError where that was settled meanwhile."""
+    ledger, reservation = Ledger(workspace.database), fund.reservation
+    if reservation is not None:
+        reservation = ledger.take_over(reservation, this_process())
+        if reservation is None:
+            raise CancelledError("what it may cost was settled before it began")
+    made = Purse(ledger=ledger, tariff=fund.tariff, reservation=reservation, pending=fund.pending)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @contextmanager
@@ -150,6 +173,10 @@ class Purse:
     _stop: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    @property
+    def fund(self) -> Fund:
+        return Fund(tariff=self.tariff, reservation=self.reservation, pending=self.pending)
+
     def on(self, bench: Bench) -> Bench:
         """Give the bench on which this is what the agent may use up; from now on it counts as begun."""
         self._transcript = bench.transcript
@@ -210,11 +237,20 @@ class Purse:
 
     def settle(self, outcome: Outcome) -> None:
         """Book what the run has really used, as its client said at the end, and let go of the rest."""
+        self.book(self.booking(outcome))
+
+    def booking(self, outcome: Outcome) -> Booking | None:
+        """Say what is to be booked; None where nothing was reserved."""
         with self._lock:
             if self.reservation is None:
-                return
+                return None
             used, measured, note = self._final(self.reservation, outcome)
-            self.ledger.settle(self.reservation, used, measured=measured, note=note)
+            return Booking(used=used, measured=measured, note=note)
+
+    def book(self, booking: Booking | None) -> None:
+        with self._lock:
+            if self.reservation is not None and booking is not None:
+                self.ledger.settle(self.reservation, booking.used, measured=booking.measured, note=booking.note)
 
     def _final(self, reservation: Reservation, outcome: Outcome) -> tuple[Amount, bool, str]:
         usd = self.tariff.usd(outcome.used)
@@ -261,18 +297,25 @@ def _most(one: Amount, other: Amount) -> Amount:
 
 def recover(workspace: Workspace) -> int:
     """Settle what runs of processes that are gone had reserved; say how many there were."""
-    return Ledger(workspace.database).recover(_alive)
+    ledger = Ledger(workspace.database)
+    return ledger.recover(_alive, dict(_left(workspace, ledger)))
 
 
-@cache
-def _owner() -> str:
-    return _named(os.getpid())
-
-
-def _named(pid: int) -> str:
-    """Name a process so that a later one of the same number is another."""
-    return f"{pid} {start_time(pid)}"
+def _left(workspace: Workspace, ledger: Ledger) -> Iterator[tuple[int, Booking | None]]:
+    """Say what keepers wanted to book, or would have: the ledger knows no more than what they counted last."""
+    for number, run in ledger.reserved():
+        post = Post.of(workspace.state, run.about.ticket, run.about.attempt)
+        if run.purpose != "work" or not post.folder.is_dir():
+            continue
+        booking = (post.left() or {}).get("booking")
+        if post.alive:
+            yield number, None  # one that is just beginning may not own it yet
+        elif booking and booking["run"] == number:
+            used = Amount(**booking["used"])
+            yield number, Booking(used=used, measured=booking["measured"], note=booking["note"])
+        elif not post.signed:
+            yield number, Booking(used=Amount(), measured=True, note="its agent had not begun")
 
 
 def _alive(owner: str) -> bool:
-    return owner == _named(int(owner.partition(" ")[0]))
+    return len(owner.split()) == len(this_process().split()) and alive(owner)

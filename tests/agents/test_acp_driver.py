@@ -394,6 +394,7 @@ def test_a_message_of_any_size_fills_no_memory(lab: Lab, mebibytes: int) -> None
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
 
 
+@pytest.mark.long
 def test_an_agent_that_announces_calls_for_ever_is_stopped(lab: Lab) -> None:
     line = '{"jsonrpc":"2.0","method":"session/update","params":{"update":{"sessionUpdate":"tool_call","toolCallId":"%d"}}}\n'
     flood = "".join(line % number for number in range(2000))

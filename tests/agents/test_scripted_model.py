@@ -248,6 +248,7 @@ def test_a_fault_with_times_passes_and_is_counted_for_each_step_of_the_script_by
     assert codes == {"one": [529, 529, 200, 200], "two": [529, 529, 200, 200]}
 
 
+@pytest.mark.long
 def test_five_hundred_parallel_requests_get_the_step_that_each_one_asks_for() -> None:
     steps = [{"text": f"answer {number}", "tools": [{"name": "Read"}]} for number in range(50)]
     with serving({"steps": steps}) as server, httpx.Client(timeout=60, trust_env=False) as client:

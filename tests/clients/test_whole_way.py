@@ -36,7 +36,7 @@ timeout_s = 120
 [sandbox]
 network = ["127.0.0.1:{port}"]
 [tests]
-run = ["python", "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout"]
+run = ["python", "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:anyio", "-p", "no:xdist", "-p", "no:timeout"]
 """
 AGENT = """[agents.{name}]
 kind = "{kind}"

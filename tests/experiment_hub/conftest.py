@@ -120,7 +120,7 @@ def postgres_server() -> "Iterator[postgres.Server]":
         yield running
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def any_home(request: pytest.FixtureRequest, home: Path) -> Path:
     """A home on SQLite, and then the same on PostgreSQL."""
     if request.param == "postgresql":

@@ -62,7 +62,7 @@ def train_and_die(folder: Path, config: Path, number: signal.Signals) -> subproc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_killed_run_resumes_bit_for_bit(hub: Hub, small: Small, mortal: Path, number: signal.Signals) -> None:
     config = small(**{"model.type": "mortal", "model.dropout": 0.3, "training.device": "cpu"})
     died = train_and_die(mortal, config, number)

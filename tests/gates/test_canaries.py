@@ -13,7 +13,19 @@ from gates.testing import suite
 if TYPE_CHECKING:
     from tests.gates.conftest import Judge, MakeCase
 
-FREE = ("python", "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:timeout")
+FREE = (
+    "python",
+    "-m",
+    "pytest",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:anyio",
+    "-p",
+    "no:timeout",
+)
 COMMANDS = {
     "stops at the first failure": (*PYTEST, "-x"),
     "selects by name": (*PYTEST, "-k", "two"),
@@ -25,7 +37,11 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+QUICK = "stops at the first failure"
+EACH = [pytest.param(name, marks=[] if name == QUICK else pytest.mark.long) for name in COMMANDS]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_every_kind_of_command_has_them_and_none_shows_them(make_case: MakeCase, judge: Judge, name: str) -> None:
     policy = {"tests": {"run": COMMANDS[name], "timeout_s": 60}}
     case = make_case(BASE, {"x.md": "x"}, policy=policy)
@@ -35,7 +51,7 @@ def test_every_kind_of_command_has_them_and_none_shows_them(make_case: MakeCase,
     assert list(suite.of_change(case).states) == ["test_a.py::test_two"]
 
 
-@pytest.mark.parametrize("name", ["stops at the first failure", "runs in two processes"])
+@pytest.mark.parametrize("name", [QUICK, pytest.param("runs in two processes", marks=pytest.mark.long)])
 def test_a_forged_run_is_refused_under_every_command(make_case: MakeCase, judge: Judge, name: str) -> None:
     change = {"calc.py": f"{FORGED}def two():\n    return 3\n"}
     case = make_case(BASE, change, policy={"tests": {"run": COMMANDS[name], "timeout_s": 60}})

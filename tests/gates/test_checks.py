@@ -185,7 +185,7 @@ def test_a_report_behind_a_link_out_of_the_tree_is_neither_read_nor_removed(
     (outside / "r.sarif").write_text(json.dumps({"runs": [{"results": []}]}))
     (root / "out").symlink_to(outside)
     policy = one("ls", parser="sarif", report="out/r.sarif")
-    judge.undecided(GATE, make_case(TEXTS, {"a.txt": "x\n"}, policy=policy), "exit code 0, but its report")
+    judge.undecided(GATE, make_case(TEXTS, {"a.txt": "x\n"}, policy=policy), "exit code 0, but it wrote no report")
     assert (outside / "r.sarif").is_file()
 
 

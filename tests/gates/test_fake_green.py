@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 ALL = (*FAKES, *HONEST)
-SAMPLE = 13
+SAMPLE = 20
 """Every so many are tried each time; CI tries all of them."""
 
 

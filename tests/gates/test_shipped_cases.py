@@ -58,7 +58,19 @@ class Stage:
         )
 
 
-@pytest.mark.parametrize("index", range(len(ALL)), ids=[f"{gate}: {example.name}" for gate, example in ALL])
+QUICK = {"a test removed", "a test added", "reports forged by the product"}
+"""Of the gate `tests`, whose every case runs pytest several times; CI plays all of them."""
+EACH = [
+    pytest.param(
+        index,
+        id=f"{gate}: {example.name}",
+        marks=pytest.mark.long if gate == "tests" and example.name not in QUICK else [],
+    )
+    for index, (gate, example) in enumerate(ALL)
+]
+
+
+@pytest.mark.parametrize("index", EACH)
 def test_shipped_case(index: int, stage: Stage) -> None:
     gate, example = ALL[index]
     case = case_of(

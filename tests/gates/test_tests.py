@@ -7,10 +7,26 @@ import pytest
 from gates.builtin.tests import GATE, NOTHING_COLLECTED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.gates.conftest import DictStore, Judge, MakeCase
 
 # plugins of this environment that every start of pytest would load: two seconds each time
-PYTEST = ("python", "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout")
+PYTEST = (
+    "python",
+    "-m",
+    "pytest",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:anyio",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:timeout",
+)
 POLICY = {"tests": {"run": PYTEST, "timeout_s": 60}}
 TESTS = """\
 import pytest
@@ -41,6 +57,11 @@ def selecting(*entries: str, floor: int = 0) -> dict[str, Any]:
     return {"tests": {"select": entries, "floor": floor}}
 
 
+def some_at_once(names: Iterable[str], *quick: str) -> list[Any]:
+    """The shipped cases of the gate play the others, each in its own way."""
+    return [pytest.param(name, marks=[] if name in quick else pytest.mark.long) for name in names]
+
+
 def running(*words: str, **more: Any) -> dict[str, Any]:
     return {"tests": {"run": words, **more}}
 
@@ -64,7 +85,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", some_at_once(REFUSED, "a test removed", "newly skipped", "failing", "not collected"))
 def test_refused(make_case: MakeCase, judge: Judge, name: str) -> None:
     change, rules, said = REFUSED[name]
     verdict = judge.refused(GATE, make_case(BASE, change, policy=POLICY), *(f"tests.{rule}" for rule in rules))
@@ -81,7 +102,7 @@ ALLOWED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("name", some_at_once(ALLOWED, "a test added"))
 def test_allowed(make_case: MakeCase, judge: Judge, name: str) -> None:
     verdict = judge.allowed(GATE, make_case(BASE, ALLOWED[name], policy=POLICY))
     assert "all 5 tests of the base ran" in verdict.reason
@@ -94,6 +115,7 @@ def test_what_was_skipped_and_xfailed_before_may_stay_so(make_case: MakeCase, ju
     judge.allowed(GATE, make_case(base, {"code.py": "x = 1\n"}, policy=POLICY))
 
 
+@pytest.mark.long
 def test_a_failure_is_found_with_its_place(make_case: MakeCase, judge: Judge) -> None:
     found = judge.refused(GATE, make_case(BASE, with_tests("1 + 1 == 2", "0"), policy=POLICY), "tests.failed").findings[
         0
@@ -127,10 +149,10 @@ def test_a_test_that_passes_when_run_again_is_named_flaky(make_case: MakeCase, j
 @pytest.mark.parametrize(
     ("ticket", "rules"),
     [
-        (selecting("tests/test_c.py"), ["tests.select"]),
-        (selecting("tests/test_a.py::test_none"), ["tests.select"]),
+        pytest.param(selecting("tests/test_c.py"), ["tests.select"], marks=pytest.mark.long),
+        pytest.param(selecting("tests/test_a.py::test_none"), ["tests.select"], marks=pytest.mark.long),
         (selecting("tests/test_a.py::test_on"), ["tests.select"]),
-        (selecting("tests/test_a.py", floor=5), ["tests.floor"]),
+        pytest.param(selecting("tests/test_a.py", floor=5), ["tests.floor"], marks=pytest.mark.long),
         (selecting(floor=6), ["tests.floor"]),
     ],
     ids=["missing file", "missing test", "half a name", "too few selected", "too few at all"],
@@ -144,10 +166,10 @@ def test_what_the_ticket_selects_must_have_passed(
 @pytest.mark.parametrize(
     "entry",
     [
-        "tests",
-        "./tests/test_b.py",
-        "tests/test_a.py::TestGroup",
-        "tests/test_a.py::test_each",
+        pytest.param("tests", marks=pytest.mark.long),
+        pytest.param("./tests/test_b.py", marks=pytest.mark.long),
+        pytest.param("tests/test_a.py::TestGroup", marks=pytest.mark.long),
+        pytest.param("tests/test_a.py::test_each", marks=pytest.mark.long),
         "tests/test_a.py::test_each[a::b]",
     ],
 )
@@ -158,6 +180,7 @@ def test_a_selection_names_a_folder_a_file_a_class_or_a_test(make_case: MakeCase
     assert "5 passed" in verdict.reason  # a selection never narrows what runs
 
 
+@pytest.mark.long
 def test_a_selection_beside_the_own_paths_runs_in_addition(make_case: MakeCase, judge: Judge) -> None:
     policy = running(*PYTEST, "tests")
     case = make_case(

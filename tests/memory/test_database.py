@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memory.database import VERSION, Database
+from memory.database import Database
 from memory.events import About, append, read, verify
+from memory.schema import VERSION
 from tickets.errors import EnvironmentFailure, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from memory.connection import Connection
     from tests.memory.conftest import Others
 
 WRITE_FOREVER = """
@@ -128,7 +130,7 @@ def test_a_write_that_cannot_be_made_is_a_failure_of_the_machine(database: Datab
 
 
 def test_each_thread_has_a_connection_of_its_own(database: Database) -> None:
-    found: list[sqlite3.Connection] = []
+    found: list[Connection] = []
 
     def look() -> None:
         found.append(database.connection())

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from memory.amounts import Amount, Refusal, Reservation, Run
-from memory.database import VERSION, Database
+from memory.database import Database
 from memory.events import About, read, verify
 from memory.ledger import Ledger
 from memory.records import Records
+from memory.schema import VERSION
 from tickets.plan import read_plan
 from tickets.spending import Limit
 

@@ -233,6 +233,7 @@ def test_only_what_is_the_agents_own_doing_counts(state: str, counts: bool, reco
 def test_sending_again_forgives_what_was(records: Records, ticket: str) -> None:
     for _ in range(2):
         records.start_attempt(ticket, base=HEX, start=HEX, worktree="w")
+        records.set_attempt(records.attempts(ticket)[-1], "refused")
         records.move(ticket, State.READY)
     records.move(ticket, State.REJECTED, "no")
     records.send_again(ticket)

@@ -27,8 +27,8 @@ printf '## Summary\\nx\\n## Files Changed\\n- src/a.py\\n## Verification\\nnone\
 @pytest.mark.parametrize(
     "level",
     [
-        pytest.param(level, marks=pytest.mark.skipif(bool(trouble(level)), reason=trouble(level)))
-        for level in ("bubblewrap", "landlock")
+        pytest.param(level, marks=[pytest.mark.skipif(bool(trouble(level)), reason=trouble(level)), *more])
+        for level, more in (("bubblewrap", []), ("landlock", [pytest.mark.long]))
     ],
 )
 def test_an_agent_asks_and_is_answered(demo: Demo, level: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo_project import Demo, script, ticket, writes
+from tiers import long_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,32 +85,35 @@ def test_no_words(demo: Demo) -> None:
 
 @pytest.mark.parametrize(
     ("text", "saying"),
-    [
-        ("version = 1\nspeed = 3\n", "orchestrate.toml:2: speed: no such key"),
-        (
-            "version = 1\n[limits]\nfile_lines = 'many'\n",
-            "orchestrate.toml:3: limits.file_lines: expected a valid integer, not 'many'",
-        ),
-        (
-            "version = 1\n\n[limits]\n\nfile_lines = 0\n",
-            "orchestrate.toml:5: limits.file_lines: expected greater than or equal to 1, not 0",
-        ),
-        ("version = 2\n", "orchestrate.toml:1: version: expected 1, not 2"),
-        ("version = 1\n[dispatch]\nparallel = 0\n", "orchestrate.toml:3: dispatch.parallel"),
-        ("version = 1\n[planning]\nlead = 'nobody'\n", "planning.lead to name one of [agents.*]"),
-        (
-            "version = 1\n[scope]\ndeny = ['../up']\n",
-            "orchestrate.toml:3: scope.deny.0: expected a path inside the repository, not '../up' (it has `..`)",
-        ),
-        (
-            "version = 1\n[cost]\nauto_below_usd = 9.0\nstop_from_usd = 1.0\n",
-            "stop_from_usd of at least auto_below_usd",
-        ),
-        ("version = 1\n[cost]\nday_cap_usd = nan\n", "orchestrate.toml:3: cost.day_cap_usd"),
-        ("version = 1\n[agents.x]\nkind = 'command'\n", "`command` with the program to start"),
-        ("version = 1\n[[checks]]\nname = 'a'\nrun = []\n", "orchestrate.toml:4: checks.0.run"),
-        ("version = \n", "orchestrate.toml:1: valid TOML"),
-    ],
+    long_after(
+        3,
+        [
+            ("version = 1\nspeed = 3\n", "orchestrate.toml:2: speed: no such key"),
+            (
+                "version = 1\n[limits]\nfile_lines = 'many'\n",
+                "orchestrate.toml:3: limits.file_lines: expected a valid integer, not 'many'",
+            ),
+            (
+                "version = 1\n\n[limits]\n\nfile_lines = 0\n",
+                "orchestrate.toml:5: limits.file_lines: expected greater than or equal to 1, not 0",
+            ),
+            ("version = 2\n", "orchestrate.toml:1: version: expected 1, not 2"),
+            ("version = 1\n[dispatch]\nparallel = 0\n", "orchestrate.toml:3: dispatch.parallel"),
+            ("version = 1\n[planning]\nlead = 'nobody'\n", "planning.lead to name one of [agents.*]"),
+            (
+                "version = 1\n[scope]\ndeny = ['../up']\n",
+                "orchestrate.toml:3: scope.deny.0: expected a path inside the repository, not '../up' (it has `..`)",
+            ),
+            (
+                "version = 1\n[cost]\nauto_below_usd = 9.0\nstop_from_usd = 1.0\n",
+                "stop_from_usd of at least auto_below_usd",
+            ),
+            ("version = 1\n[cost]\nday_cap_usd = nan\n", "orchestrate.toml:3: cost.day_cap_usd"),
+            ("version = 1\n[agents.x]\nkind = 'command'\n", "`command` with the program to start"),
+            ("version = 1\n[[checks]]\nname = 'a'\nrun = []\n", "orchestrate.toml:4: checks.0.run"),
+            ("version = \n", "orchestrate.toml:1: valid TOML"),
+        ],
+    ),
 )
 def test_a_wrong_configuration(demo: Demo, text: str, saying: str) -> None:
     demo.write("orchestrate.toml", text)
@@ -118,25 +122,31 @@ def test_a_wrong_configuration(demo: Demo, text: str, saying: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "saying"),
-    [
-        ({"scope": {"new": ["../x.py"]}}, "expected a path inside the repository, not '../x.py' (it has `..`)"),
-        ({"scope": {"new": ["/etc/passwd"]}}, "expected a path relative to the repository's root, not '/etc/passwd'"),
-        ({"scope": {"new": [".git/config"]}}, "expected a path outside .git"),
-        ({"scope": {"new": ["out/x.py"]}}, "leaves the repository through the symlink 'out'"),
-        ({"scope": {"new": ["orchestrate.toml"]}}, "is protected by the policy"),
-        ({"scope": {"write": ["src/nothing/*.py"]}}, "matches no file at the base"),
-        ({"scope": {}}, "this ticket could write nothing"),
-        ({"depends_on": ["ghost"]}, "expected a key of this plan, not 'ghost'"),
-        ({"depends_on": ["a"]}, "expected no cycle, not a -> a"),
-        ({"speed": 1}, "tickets.0.speed: no such key"),
-        ({"acceptance": [{"run": ["no-such-program"]}]}, "'no-such-program' cannot be run"),
-        ({"acceptance": [{"run": "python -c 'x || true"}]}, "expected a shell line that parses"),
-        ({"acceptance": [{"run": "python -c pass || true"}]}, "can never fail"),
-        ({"acceptance": []}, "expected at least one command"),
-        ({"non_goals": []}, "expected at least one thing"),
-        ({"smoke": {"run": ["python"], "timeout_s": 0}}, "smoke.timeout_s: expected greater than 0"),
-        ({"tests": {"floor": -1}}, "tests.floor"),
-    ],
+    long_after(
+        4,
+        [
+            ({"scope": {"new": ["../x.py"]}}, "expected a path inside the repository, not '../x.py' (it has `..`)"),
+            (
+                {"scope": {"new": ["/etc/passwd"]}},
+                "expected a path relative to the repository's root, not '/etc/passwd'",
+            ),
+            ({"scope": {"new": [".git/config"]}}, "expected a path outside .git"),
+            ({"scope": {"new": ["out/x.py"]}}, "leaves the repository through the symlink 'out'"),
+            ({"scope": {"new": ["orchestrate.toml"]}}, "is protected by the policy"),
+            ({"scope": {"write": ["src/nothing/*.py"]}}, "matches no file at the base"),
+            ({"scope": {}}, "this ticket could write nothing"),
+            ({"depends_on": ["ghost"]}, "expected a key of this plan, not 'ghost'"),
+            ({"depends_on": ["a"]}, "expected no cycle, not a -> a"),
+            ({"speed": 1}, "tickets.0.speed: no such key"),
+            ({"acceptance": [{"run": ["no-such-program"]}]}, "'no-such-program' cannot be run"),
+            ({"acceptance": [{"run": "python -c 'x || true"}]}, "expected a shell line that parses"),
+            ({"acceptance": [{"run": "python -c pass || true"}]}, "can never fail"),
+            ({"acceptance": []}, "expected at least one command"),
+            ({"non_goals": []}, "expected at least one thing"),
+            ({"smoke": {"run": ["python"], "timeout_s": 0}}, "smoke.timeout_s: expected greater than 0"),
+            ({"tests": {"floor": -1}}, "tests.floor"),
+        ],
+    ),
 )
 def test_a_plan_that_cannot_be_carried_out(demo: Demo, change: dict[str, object], saying: str) -> None:
     (demo.root / "out").symlink_to("/tmp")
@@ -223,15 +233,16 @@ def test_an_agent_program_that_is_not_executable(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("body", "state", "saying"),
     [
-        ("exit 0", "rejected", "changed nothing"),
+        pytest.param("exit 0", "rejected", "changed nothing", marks=pytest.mark.long),
         ("exit 3", "failed", "exit code 3"),
-        ("sleep 600", "failed", "3 s"),
+        pytest.param("sleep 600", "failed", "3 s", marks=pytest.mark.long),
         ("trap '' TERM; while true; do sleep 1; done", "failed", "3 s"),
-        ("kill -SEGV $$", "failed", "exit code -11"),
-        (
+        pytest.param("kill -SEGV $$", "failed", "exit code -11", marks=pytest.mark.long),
+        pytest.param(
             "echo 'X = 1' > src/a.py; head -c 100000000 /dev/zero | tr '\\0' x; printf '## Summary\\nx\\n## Files Changed\\n- src/a.py\\n## Verification\\nnone\\n## Risks / Edge Cases\\nnone\\n## Out-of-Scope Issues Found\\nnone\\n' > $ORCHESTRATE_REPORT",
             "landed",
             "",
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -16,8 +16,8 @@ from gates.live.decision import Decision
 from memory.events import read
 from memory.records import AttemptRow
 from orchestrator import stages
-from orchestrator.attempt import rescue
 from orchestrator.bench import session_folder
+from orchestrator.keeping import rescue
 from orchestrator.lead.followups import DECIDED, Reported, consult
 from orchestrator.permission import Desk
 from orchestrator.workspace import Workspace
@@ -108,7 +108,9 @@ def test_sessions_of_tickets_that_are_over_are_removed_and_others_stay(demo: Dem
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(("blocked", "exits"), [("memory", 0), (".orchestrate/features", 2)])
+@pytest.mark.parametrize(
+    ("blocked", "exits"), [pytest.param("memory", 0, marks=pytest.mark.long), (".orchestrate/features", 2)]
+)
 def test_a_place_that_cannot_be_written_ends_the_run_and_nothing_hangs(demo: Demo, blocked: str, exits: int) -> None:
     one = ticket("a", new="src/a.py", accept="import a")
     demo.commit(**{"script.yaml": script([one], {"add a": [writes("src/a.py", "X = 1\n")]})})

@@ -59,6 +59,7 @@ def test_status_of_everything_of_a_feature_and_of_a_ticket(landed: Demo) -> None
     assert "there is no ticket T-0099" in landed.orchestrate("status", "T-0099", exits=2).stderr
 
 
+@pytest.mark.long
 def test_the_report_in_each_format_and_for_each_pass(landed: Demo) -> None:
     report = json.loads(landed.orchestrate("report", "T-0001", "--format", "json", exits=0).stdout)
     assert set(report) >= REPORT
@@ -154,7 +155,7 @@ def test_init_writes_what_it_detects_and_never_overwrites(tmp_path: Path, home: 
 
 def test_doctor_tells_what_is_there_and_what_is_not(demo: Demo) -> None:
     answers = {row["probe"]: row for row in json.loads(demo.orchestrate("doctor", "--json", exits=0).stdout)}
-    assert set(answers) == {"python", "git", "repository", "policy", "sandbox", "agents", "disk", "clock"}
+    assert set(answers) == {"python", "git", "repository", "policy", "sandbox", "agents", "landing", "disk", "clock"}
     (demo.root / "script.yaml").unlink()
     broken = json.loads(demo.orchestrate("doctor", "--json", exits=4).stdout)
     assert [row["probe"] for row in broken if not row["ok"]] == ["agents"]
@@ -277,6 +278,7 @@ def test_a_setup_that_fails_blames_nobody(demo: Demo) -> None:
     assert "exit code 7" in outcome["tickets"][0]["reason"]
 
 
+@pytest.mark.long
 def test_a_ticket_that_needs_a_grant_waits_for_a_person(demo: Demo) -> None:
     tickets = [
         ticket("a", new="src/a.py", accept="import a", requires=["dependency"]),

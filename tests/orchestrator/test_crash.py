@@ -91,7 +91,7 @@ def assert_whole(demo: Demo, outcome: dict[str, Any], before: str) -> None:
     [
         pytest.param("feature.asked", marks=pytest.mark.long),
         pytest.param("attempt.started", marks=pytest.mark.long),
-        "attempt.captured",
+        pytest.param("attempt.captured", marks=pytest.mark.long),
         pytest.param("gates.judged", marks=pytest.mark.long),
         pytest.param("attempt.passed", marks=pytest.mark.long),
         "landing.intended",
@@ -133,15 +133,45 @@ def wait_for_file(demo: Demo, name: str, *, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_the_agent_of_a_killed_harness_does_not_live_on(demo: Demo) -> None:
+@pytest.mark.slow
+def test_the_agent_of_a_killed_harness_lives_on_and_is_adopted(demo: Demo) -> None:
     tickets = [ticket("a", new="src/a.py", accept="import a")]
-    nap = f"300.{os.getpid()}{time.monotonic_ns()}"  # names the process in every namespace
+    nap = f"3.{os.getpid()}{time.monotonic_ns()}"  # names the process in every namespace
+    steps = [{"shell": f"touch here; sleep {nap}; rm here"}, *writes("src/a.py", "X = 1\n")]
+    demo.commit(**{"script.yaml": script(tickets, {"add a": [steps]})})
+    process = demo.start("feature", "x")
+    wait_for_file(demo, "here")
+    kill(process)
+    assert sleeps(nap)
+    both = [demo.start("resume", "--json") for _ in range(2)]
+    outcomes = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    (landed,) = [outcome for outcome in outcomes if "tickets" in outcome][:1]
+    assert [(one["state"], one["attempts"]) for one in landed["tickets"]] == [("landed", 1)]
+    started = [event["attempt"] for event in demo.log() if event["kind"] == "attempt.started"]
+    assert started == [1]
+    assert not list((demo.root / ".orchestrate/keepers").iterdir())
+
+
+@pytest.mark.slow
+def test_an_interrupted_harness_leaves_no_agent_behind(demo: Demo) -> None:
+    tickets = [ticket("a", new="src/a.py", accept="import a")]
+    nap = f"300.{os.getpid()}{time.monotonic_ns()}"
     demo.commit(**{"script.yaml": script(tickets, {"add a": [[{"shell": f"touch here; exec sleep {nap}"}]]})})
     process = demo.start("feature", "x")
     wait_for_file(demo, "here")
-    assert eventually(lambda: sleeps(nap))
-    kill(process)
-    assert eventually(lambda: not sleeps(nap))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not sleeps(nap)
+    assert not keepers(demo)
+
+
+def keepers(demo: Demo) -> list[psutil.Process]:
+    """The processes that hold agents of this repository."""
+    locks = (demo.root / ".orchestrate/keepers").glob("*/lock")
+    names = [lock.read_text(encoding="ascii").split() for lock in locks]
+    found = [psutil.Process(int(name[1])) for name in names if name and psutil.pid_exists(int(name[1]))]
+    return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def sleeps(nap: str) -> bool:
@@ -189,6 +219,8 @@ def test_what_an_interrupted_agent_wrote_is_archived(demo: Demo) -> None:
     process = demo.start("feature", "x")
     wait_for_file(demo, "ready")
     kill(process)
+    for keeper in keepers(demo):
+        keeper.kill()
     listed = json.loads(demo.orchestrate("worktrees", "clean", "--json", exits=0).stdout)
     assert listed["archived"] == ["T-0001 attempt 1"]
     assert demo.git("show", "refs/orchestrate/attempts/T-0001/1:src/a.py") == "half = 'done'"

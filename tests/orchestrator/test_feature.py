@@ -255,6 +255,7 @@ def test_a_rejected_ticket_can_be_edited_and_sent_again(demo: Demo) -> None:
     assert json.loads(demo.orchestrate("tickets", "show", "T-0001", "--json", exits=0).stdout)["revision"] == 2
 
 
+@pytest.mark.long
 def test_a_plan_file_and_a_ticket_from_another_worktree(demo: Demo) -> None:
     plan = {"request": "from a file", "tickets": [ticket("a", new="src/a.py", accept="import a")]}
     demo.write("plan.yaml", json.dumps(plan))

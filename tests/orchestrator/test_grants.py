@@ -194,6 +194,7 @@ def test_an_answer_that_is_none_is_refused(demo: Demo) -> None:
     assert grants(demo)[0]["state"] == "waiting"
 
 
+@pytest.mark.long
 def test_a_permission_is_given_once_and_used_once(demo: Demo) -> None:
     adds_a_dependency(demo, ASKS + REQUEST)
     demo.feature("x", exits=3)

@@ -33,7 +33,7 @@ timeout_s = 60
 [sandbox]
 network = ["127.0.0.1:{port}"]
 [tests]
-run = ["python", "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout"]
+run = ["python", "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:anyio", "-p", "no:xdist", "-p", "no:timeout"]
 [roles]
 executor = "{executor}"
 [spend]
@@ -101,6 +101,7 @@ def test_an_overloaded_model_is_waited_for_and_takes_no_attempt_of_the_ticket(de
     assert "attempt.failed" not in log
 
 
+@pytest.mark.long
 def test_without_a_sign_in_the_next_agent_takes_over(demo: Demo) -> None:
     refused = {"fault": "status", "status": 401}
     script = one(demo)
@@ -124,6 +125,7 @@ def test_where_no_agent_is_left_the_ticket_failed_and_says_why(demo: Demo) -> No
     assert "[agents.second] names no fallback" in done["reason"]
 
 
+@pytest.mark.long
 def test_a_refused_attempt_goes_on_in_the_same_conversation_and_is_told_the_findings_only(demo: Demo) -> None:
     wrong, right = (call("write_file", path="src/a.py", content=f"X = {number}\n") for number in (2, 1))
     with served(demo, one(demo, wrong, DONE, right, DONE)) as server:

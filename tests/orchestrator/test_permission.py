@@ -18,7 +18,7 @@ import pytest
 
 from gates.live.decision import Bounds, Ground, decide
 from orchestrator.guard_clients import client_command
-from orchestrator.permission import HTTP_VARIABLE, LONGEST_PATH, VARIABLE, Permission, serving
+from orchestrator.permission import AT_ONCE, HTTP_VARIABLE, LONGEST_PATH, VARIABLE, Permission, serving
 from tickets.model import Ticket
 from tickets.policy import Policy
 
@@ -251,6 +251,25 @@ def test_who_keeps_a_line_open_keeps_nobody_else_waiting(desk: Permission) -> No
     with socket.socket(socket.AF_UNIX) as idle:
         idle.connect(str(desk.socket))
         assert asked(desk, {"kind": "read", "path": "x"})["allowed"]
+
+
+def answering() -> int:
+    return sum(thread.name.startswith("guard-") for thread in threading.enumerate())
+
+
+def test_there_are_only_as_many_threads_as_are_asked_at_once(desk: Permission) -> None:
+    assert answering() == 2  # one for the socket, one for HTTP
+    question = tool("Write", {"file_path": "/work/tree/src/a.py", "content": ""})
+    for _ in range(20):
+        assert allowed(asked(desk, question))
+    assert answering() < AT_ONCE  # one that still writes its log takes no question
+    lines = [socket.socket(socket.AF_UNIX) for _ in range(AT_ONCE - 1)]
+    for line in lines:
+        line.connect(str(desk.socket))
+    assert allowed(asked(desk, question))
+    assert answering() <= AT_ONCE + 1
+    for line in lines:
+        line.close()
 
 
 def test_without_a_log_nothing_is_allowed(tmp_path: Path) -> None:

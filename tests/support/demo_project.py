@@ -31,7 +31,7 @@ timeout_s = 60
 kind = "scripted"
 script = "script.yaml"
 [tests]
-run = ["python", "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout"]
+run = ["python", "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:anyio", "-p", "no:xdist", "-p", "no:timeout"]
 """
 
 

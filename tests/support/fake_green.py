@@ -63,7 +63,21 @@ BASE: dict[str, str | bytes] = {
     "tests/golden/add.json": "[1, 2, 3]",
     "pyproject.toml": '[project]\nname = "calc"\n\n[tool.pytest.ini_options]\ntestpaths = ["tests"]\n',
 }
-PYTEST = ["python", "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:timeout"]
+PYTEST = [
+    "python",
+    "-m",
+    "pytest",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:anyio",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:timeout",
+]
 POLICY = {"tests": {"run": PYTEST, "timeout_s": 60}}
 ACCEPTANCE = 'test "$(python -c "from src.calc import add; print([int(add(a, 7)) for a in range(5, 50)][-1])")" = 56'
 GATES = (tamper.GATE, tests.GATE, acceptance.GATE)

@@ -25,7 +25,9 @@ from worktrees import checkout as trees
 from worktrees.changes import LANDS, Change, ChangeSet, capture
 from worktrees.checkout import Checkout
 from worktrees.confinement import Confinement, Level
+from worktrees.deltas import Trees
 from worktrees.environment import build
+from worktrees.levels import layer_trouble
 from worktrees.process import Bounds, Launch, Receipt, run
 from worktrees.snapshots import snapshot
 
@@ -92,7 +94,7 @@ class Lab:
             home=self.place.worktrees / ".homes" / f"T-0001-{self.attempts}",
             owner=os.getpid(),
         )
-        if level != "bubblewrap":
+        if level != "bubblewrap" or layer_trouble(self.place.worktrees):
             return plain
         return replace(plain, snapshot=str(snapshot(repository, repository.tree(head), self.place.worktrees)))
 
@@ -172,6 +174,7 @@ class Lab:
 
     def _daemons(self) -> list[str]:
         """Find what is left of it: it has the lab in its environment or its words, or works in it; and end it."""
+        Trees.close_all()  # ours, that stay to be asked again
         left = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):

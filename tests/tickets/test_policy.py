@@ -343,9 +343,21 @@ def test_the_page_about_the_configuration_shows_every_key_with_its_default() -> 
     text = page.split("```toml")[1].split("```")[0]
     shown = read_policy(text)
     assert set(tomllib.loads(text)) == set(Policy.model_fields)
-    for name in set(Policy.model_fields) - {"agents", "roles", "checks", "project", "sandbox"}:
+    for name in set(Policy.model_fields) - {"agents", "roles", "checks", "project", "sandbox", "hooks"}:
         assert getattr(shown, name) == getattr(Policy(), name), name
-    for section in ("sandbox", "scope", "limits", "cost", "imports", "audit", "spend"):
+    for section in (
+        "sandbox",
+        "scope",
+        "limits",
+        "cost",
+        "imports",
+        "audit",
+        "spend",
+        "train",
+        "landing",
+        "retention",
+        "notify",
+    ):
         keys = set(tomllib.loads(text)[section]) | {"memory_mib"}
         assert keys >= set(type(getattr(shown, section)).model_fields), section
 

@@ -14,6 +14,7 @@ from worktrees import checkout as trees
 from worktrees.changes import capture
 from worktrees.checkout import Checkout
 from worktrees.git import Repository
+from worktrees.levels import layer_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,6 +162,13 @@ def bench(make_bench: Callable[..., Workbench], monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in os.environ if name.startswith(("GIT_", "XDG_"))]:
         monkeypatch.delenv(name)
     return made
+
+
+@pytest.fixture
+def layers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Leave out what needs layers where the file system of the temporary folder cannot hold one."""
+    if why := layer_trouble(tmp_path_factory.getbasetemp()):
+        pytest.skip(f"no layers here: {why}")
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from worktrees import overlay
 from worktrees.changes import LANDS, Change, ChangeSet, between
 from worktrees.checkout import Checkout, archive_ref, discard, write_tree
 from worktrees.files import blob_id, walk
-from worktrees.levels import trouble
 from worktrees.snapshots import snapshot
 
 if TYPE_CHECKING:
@@ -279,7 +278,7 @@ def inside(spec: Checkout, edit: Edit) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-@pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+@pytest.mark.usefixtures("layers")
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_layer_gives_the_same_change_set_as_a_tree_that_is_written_out(
     bench: Workbench, spec: Checkout, kinds: Kinds, edit: str
@@ -297,7 +296,7 @@ def test_a_layer_gives_the_same_change_set_as_a_tree_that_is_written_out(
     assert not made.written.parent.exists()
 
 
-@pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+@pytest.mark.usefixtures("layers")
 def test_a_layer_above_what_an_attempt_left_is_measured_against_the_base(
     bench: Workbench, spec: Checkout, kinds: Kinds
 ) -> None:
@@ -311,7 +310,7 @@ def test_a_layer_above_what_an_attempt_left_is_measured_against_the_base(
     assert kinds(bench.capture(again)) == {"new.txt": "added", "d/x.txt": "deleted", "d/y.txt": "modified"}
 
 
-@pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+@pytest.mark.usefixtures("layers")
 def test_a_snapshot_is_written_once_and_stays_as_it_is(bench: Workbench, spec: Checkout) -> None:
     tree = bench.repository.tree(spec.base)
     place = snapshot(bench.repository, tree, spec.path.parent)

@@ -14,11 +14,13 @@ from demo_project import ROOT
 from tickets.errors import EnvironmentFailure
 from worktrees import checkout as trees
 from worktrees.checkout import (
+    STARTS,
     archive_ref,
     checkout,
     discard,
     folder_of_worktrees,
     forget,
+    let_go_of_what_is_over,
     make,
     registered,
     remove,
@@ -210,6 +212,20 @@ def test_the_register_keeps_what_was_written(bench: Workbench) -> None:
         "new\nline": 1,
     }
     assert stamps_of(bench.repository, spec) == {row.path: row.stamp for row in walk(spec.path)}
+
+
+def test_what_a_live_attempt_is_compared_with_has_refs_that_go_with_its_tree(bench: Workbench) -> None:
+    base = bench.git("rev-parse", "HEAD")
+    start = bench.git("commit-tree", "-m", "a start", f"{base}^{{tree}}")
+    spec = bench.attempt(start=start, attempt=2)
+    held = {f"{STARTS}/T-0001/2": start, f"{STARTS}/T-0001/2-base": base}
+    assert bench.repository.refs(STARTS) == held
+    bench.git("update-ref", f"{STARTS}/T-0009/1", base)  # as a crash leaves it
+    let_go_of_what_is_over(bench.repository)
+    assert bench.repository.refs(STARTS) == held
+    bench.capture(spec)
+    discard(bench.repository, spec)
+    assert bench.repository.refs(STARTS) == {}
 
 
 def test_live_checkouts_are_listed_by_ticket(bench: Workbench) -> None:

@@ -408,7 +408,7 @@ def test_git_works_in_its_own_folder(folder: Path) -> None:
     assert receipt.exit == 0
 
 
-@pytest.mark.parametrize("options", [[], ["-n", "2"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["-n", "2"], marks=pytest.mark.long)])
 def test_pytest_works_inside(folder: Path, options: list[str]) -> None:
     (folder / "test_it.py").write_text("def test_one(tmp_path):\n    (tmp_path / 'x').write_text('x')\n")
     receipt = go(folder, sys.executable, "-m", "pytest", "-q", *options)
@@ -416,6 +416,7 @@ def test_pytest_works_inside(folder: Path, options: list[str]) -> None:
     assert (receipt.exit, receipt.survivors) == (0, 0)
 
 
+@pytest.mark.long
 def test_torch_works_inside(folder: Path) -> None:
     pytest.importorskip("torch", reason="the hub's extra is not installed")
     code = """

@@ -8,8 +8,10 @@ import pytest
 
 from demo_project import ROOT
 from tickets.errors import InputError
+from worktrees.following import follow, followers
 from worktrees.git import GitError
-from worktrees.merge import Conflict, Merged, commit_tree, follow, followers, land, merge
+from worktrees.landing import Step, land
+from worktrees.merge import Conflict, Merged, commit_tree, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,14 +145,15 @@ RACER = """
 import sys, time
 from pathlib import Path
 from worktrees.git import Repository
-from worktrees.merge import commit_tree, land
+from worktrees.landing import Step, land
+from worktrees.merge import commit_tree
 repository = Repository.find(Path(sys.argv[1]))
 repository.state.mkdir(exist_ok=True)
 head = repository.commit("refs/heads/main")
 new = commit_tree(repository, repository.tree(head), parents=(head,), message=sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-print(land(repository, "main", old=head, new=new, reason="race"))
+print(land(repository, "main", [Step(old=head, new=new, reason="race")]))
 """
 
 
@@ -171,16 +174,16 @@ def test_each_round_of_a_race_has_one_winner(bench: Workbench) -> None:
             racer.stdin.write("go\n")
             racer.stdin.flush()
         said = [racer.communicate(timeout=120)[0].strip() for racer in racers]
-        assert sorted(said) == ["False"] * 7 + ["True"]
+        assert sorted(said) == ["0"] * 7 + ["1"]
         assert bench.git("rev-parse", "main~1") == before
         assert bench.git("rev-list", "--count", "main") == str(number + 2)
-        assert bench.git("log", "-1", "--format=%s", "main") == f"racer {said.index('True')}"
+        assert bench.git("log", "-1", "--format=%s", "main") == f"racer {said.index('1')}"
 
 
 def test_a_branch_that_moved_is_not_moved(bench: Workbench) -> None:
     old = bench.git("rev-parse", "HEAD")
     new = bench.commit({"n": "x"})
-    assert not land(bench.repository, "main", old=old, new=new, reason="late")
+    assert not land(bench.repository, "main", [Step(old=old, new=new, reason="late")])
     assert bench.git("rev-parse", "main") == new
 
 
@@ -201,7 +204,7 @@ def step(bench: Workbench) -> tuple[str, str]:
 
 def landed(bench: Workbench, old: str, new: str) -> str:
     (found,) = followers(bench.repository, "main", old=old, new=new)
-    assert land(bench.repository, "main", old=old, new=new, reason="land")
+    assert land(bench.repository, "main", [Step(old=old, new=new, reason="land")])
     return follow(found, old=old, new=new)
 
 
@@ -283,7 +286,7 @@ def test_only_worktrees_that_have_the_branch_follow(bench: Workbench) -> None:
     bench.git("worktree", "add", "-q", str(linked), "main")
     (found,) = followers(bench.repository, "main", old=old, new=new)
     assert (found.path, found.obstacle) == (linked, "")
-    assert land(bench.repository, "main", old=old, new=new, reason="x")
+    assert land(bench.repository, "main", [Step(old=old, new=new, reason="x")])
     assert follow(found, old=old, new=new) == ""
     assert (linked / "a.txt").read_text() == "new\n"
     assert bench.git("status", "--porcelain", cwd=linked) == ""

@@ -19,13 +19,12 @@ from demo_project import ROOT
 from worktrees import bubblewrap
 from worktrees.confinement import Confinement
 from worktrees.layer import Layer, contents
-from worktrees.levels import trouble
 from worktrees.process import Bounds, Launch, Receipt, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(bool(trouble("bubblewrap")), reason=f"bubblewrap: {trouble('bubblewrap')}")
+pytestmark = pytest.mark.usefixtures("layers")
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
 
 

@@ -112,7 +112,7 @@ def test_a_worker_that_is_killed_while_it_owes_money_neither_forgets_nor_pays_tw
     assert sum(row["usd"] for row in rows if row["kind"] != "spend") == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reconciling_settles_what_ended_without_being_settled(hub: Hub, home: Path) -> None:
     from sqlalchemy import delete
 
@@ -134,7 +134,7 @@ def test_reconciling_settles_what_ended_without_being_settled(hub: Hub, home: Pa
     assert hub("cost", "reconcile")[1] == "all accounts are in order\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_bill_that_was_unknown_is_corrected_when_it_comes(hub: Hub, home: Path) -> None:
     capped(home, 100)
     fault = '[{"kind": "lose", "attempt": 1, "after_s": 900}]'
@@ -171,7 +171,7 @@ def test_an_approval_cannot_come_from_inside_a_job(hub: Hub, home: Path, monkeyp
         assert "cannot be given from inside a job" in err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_clearing_the_variable_inside_a_job_does_not_help(hub: Hub, home: Path) -> None:
     capped(home, 100)
     submit(hub, "3h")

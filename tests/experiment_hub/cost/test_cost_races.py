@@ -106,6 +106,7 @@ def limited(home: Path, cap: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("any_home", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True)
 def test_of_sixteen_that_ask_at_once_exactly_as_many_get_money_as_fit(any_home: Path) -> None:
     limited(any_home, 22.0)  # at 4 dollars each: five
     open_engine(any_home)
@@ -122,7 +123,7 @@ def test_of_several_that_reserve_for_one_job_one_does(any_home: Path) -> None:
     assert len(reports.rows(open_engine(any_home))) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_at_any_moment_leaves_a_ledger_that_adds_up(any_home: Path) -> None:
     limited(any_home, 10_000.0)
     engine = open_engine(any_home)

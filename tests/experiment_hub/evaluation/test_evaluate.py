@@ -162,6 +162,7 @@ def test_what_cannot_be_evaluated_is_refused(hub: Hub, home: Path, small: Small)
         assert (code, expected in err) == (2, True), (arguments, err)
 
 
+@pytest.mark.long
 def test_a_registered_dataset_and_several_seeds(hub: Hub, home: Path, small: Small) -> None:
     config = small(seeds=[0, 1, 2])
     hub("data", "register", config)
@@ -268,6 +269,7 @@ def test_outputs_agree_bit_for_bit_for_a_model_that_is_the_same(home: Path, smal
     assert (first[0] == second[0]).all()
 
 
+@pytest.mark.long
 def test_leave_one_group_out_trains_without_each_group(hub: Hub, home: Path, clinic: Path) -> None:
     config = json.loads(clinic.read_text(encoding="utf-8"))
     config["data"]["group"] = ["patient"]

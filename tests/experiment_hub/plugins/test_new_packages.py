@@ -101,11 +101,11 @@ smoke: {data.samples: 256}
 """
 
 
-def child(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def child(site: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(site), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": path, "HUB_HOME": str(site.parent / "home")}
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 def own_tests(folder: Path, site: Path, *tests: Path) -> str:
@@ -165,7 +165,7 @@ def test_a_model_written_into_a_checkout_passes_its_test_and_nothing_else_change
     shutil.copytree(source, tmp_path / "platform" / "experiment_hub", ignore=shutil.ignore_patterns("__pycache__"))
     tests = tmp_path / "tests" / "experiment_hub"
     tests.mkdir(parents=True)
-    made = child(tmp_path / "platform", "-m", "experiment_hub", "new", "model", "wide_net")
+    made = child(tmp_path / "platform", "-m", "experiment_hub", "new", "model", "wide_net", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "3 passed" in own_tests(tmp_path, tmp_path / "platform", tests / "test_model_wide_net.py")
     assert not (source / "plugins" / "wide_net.py").exists()

@@ -190,7 +190,7 @@ def test_bad_names_and_places_are_refused_in_words(home: Path, tmp_path: Path) -
         run.log_artifact(tmp_path / "nowhere")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_readers_at_once_take_a_run_in_once(home: Path) -> None:
     for index in range(20):
         with quiet(home, f"run {index}", tags=["t"]) as run:

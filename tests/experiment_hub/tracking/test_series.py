@@ -88,7 +88,7 @@ def test_names_may_hold_any_characters(tmp_path: Path) -> None:
     assert {path.suffix for path in tmp_path.rglob("*")} == {".points", ".names"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_thousand_names(tmp_path: Path) -> None:
     writer = SeriesWriter(tmp_path)
     writer.log({f"layer.{index}.gradient": index for index in range(100_000)}, 1)

@@ -89,9 +89,8 @@ def weights(folder: str) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize(
-    "strategy", [pytest.param("ddp", marks=pytest.mark.slow), pytest.param("fsdp", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_end_where_one_does(small: Small, home: Path, fragile: Path, strategy: str) -> None:
     more = {"training.clip": {"norm": 0.5}, "data.samples": 201}  # the last batch has a single sample for two processes
     one = assemble(load(str(small(**{"model.dropout": 0.0, **more}))))

@@ -96,6 +96,7 @@ def test_a_command_of_an_earlier_boot_is_lost(tmp_path: Path) -> None:
     assert supervised.poll(reference).failure == "lost"
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_followed_by_one_that_finds_its_jobs_running(machine: Any) -> None:
     job = machine.sh("echo begin >>count; sleep 2; echo end >>count")
     worker = machine.start()
@@ -176,6 +177,7 @@ def test_a_running_job_is_cancelled_and_paused_by_its_worker(machine: Any) -> No
     assert (machine.home / "count").read_text() == "1\n2\n"
 
 
+@pytest.mark.long
 def test_two_machines_share_the_jobs_of_one_postgresql(
     machines: Callable[..., Any], postgres_server: "postgres.Server"
 ) -> None:

@@ -1,0 +1,1 @@
+"""The merge train: which changes are judged on which predicted head, and when the target moves."""
