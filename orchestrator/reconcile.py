@@ -26,7 +26,7 @@ from worktrees.leases import tidy
 from worktrees.leftovers import remove_half_made
 from worktrees.locks import remove_stale
 from worktrees.torn import FOLDER as TORN
-from worktrees.torn import put_aside
+from worktrees.torn import put_aside, refs_put_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,8 +114,9 @@ def _leftovers(workspace: Workspace) -> Iterator[Finding]:
     for lock in remove_stale(workspace.repository, since=_last_step(workspace)):
         said = f"{_shown(workspace, lock)} was left behind by a git that was killed; it was removed"
         yield Finding(kind="lock", subject=lock, done="removed", said=said)
-    for name in put_aside(workspace.repository, since=_last_step(workspace)):
-        said = f"object {name} was torn by a power cut; what is left of it is in {workspace.policy.state.dir}/{TORN}"
+    since, place = _last_step(workspace), f"{workspace.policy.state.dir}/{TORN}"
+    for name in (*put_aside(workspace.repository, since=since), *refs_put_aside(workspace.repository, since=since)):
+        said = f"{'' if '/' in name else 'object '}{name} was torn by a power cut; what is left of it is in {place}"
         yield Finding(kind="object", subject=name, done="removed", said=said)
     tidy(workspace.worktrees)
     for path in remove_half_made(workspace.repository, workspace.worktrees):

@@ -1,4 +1,4 @@
-"""Git objects that a power cut left empty or half there.
+"""Git objects, and refs of ours, that a power cut left empty or half there.
 
 Git names an object as soon as it is written and syncs it later, if ever. One that is torn counts as present: its content
 would never be written again, and every command that meets it fails.
@@ -26,6 +26,8 @@ FOLDER = "torn"
 _FAN = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{38}|[0-9a-f]{62}")
 _CHUNK = 1 << 20
+OURS = ("refs/orchestrate", "refs/notes/orchestrate", "refs/heads/tickets")
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\n?|ref: [^\n]+\n?")
 
 
 def put_aside(repository: Repository, *, since: float) -> list[str]:
@@ -39,6 +41,30 @@ def put_aside(repository: Repository, *, since: float) -> list[str]:
         aside.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(path, aside)
     return [_name(path) for path in torn]
+
+
+def refs_put_aside(repository: Repository, *, since: float) -> list[str]:
+    """Take refs of ours that hold no id out of git's sight; give their names. What they were to hold was never acknowledged."""
+    torn = [path for path in _refs(repository.common, since - SLACK_S) if not _ID.fullmatch(_text(path))]
+    names = [path.relative_to(repository.common).as_posix() for path in torn]
+    for path, name in zip(torn, names, strict=True):
+        aside = repository.state / FOLDER / name
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, aside)
+    return names
+
+
+def _refs(common: Path, oldest: float) -> Iterator[Path]:
+    for place in (common / name for name in OURS):
+        files = place.rglob("*") if place.is_dir() else (place,)
+        yield from (path for path in files if path.is_file() and path.suffix != ".lock" and made_at(path) >= oldest)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii", errors="replace")
+    except FileNotFoundError:
+        return "ref: gone"
 
 
 def _recent(objects: Path, oldest: float) -> Iterator[Path]:

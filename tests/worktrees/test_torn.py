@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from worktrees.git import Repository
-from worktrees.torn import FOLDER, put_aside
+from worktrees.torn import FOLDER, put_aside, refs_put_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +56,21 @@ def test_objects_of_a_sha256_repository_are_known_by_their_own_hash(demo: Demo, 
     ]
     tear(other / ".git/objects" / names[0][:2] / names[0][2:], b"")
     assert put_aside(Repository.find(other), since=time.time()) == [names[0]]
+
+
+@pytest.mark.parametrize("left", [b"", bytes(41), b"0123456789"])
+def test_refs_of_ours_that_were_torn_can_be_made_again(demo: Demo, left: bytes) -> None:
+    ref, head = "refs/orchestrate/starts/T-0001/1", demo.git("rev-parse", "HEAD")
+    demo.git("update-ref", "refs/orchestrate/starts/T-0002/1", head)
+    demo.git("update-ref", ref, head)
+    tear(demo.root / ".git" / ref, left)
+    assert demo.git("update-ref", ref, head, check=False) == ""
+    assert refs_put_aside(Repository.find(demo.root), since=time.time()) == [ref]
+    assert (demo.root / ".orchestrate" / FOLDER / ref).read_bytes() == left
+    demo.git("update-ref", ref, head)
+    assert demo.git("for-each-ref", "--format=%(refname)", "refs/orchestrate/starts").split() == [
+        ref,
+        "refs/orchestrate/starts/T-0002/1",
+    ]
+    assert refs_put_aside(Repository.find(demo.root), since=time.time()) == []
+    assert demo.git("fsck", "--no-dangling") == ""
