@@ -185,6 +185,9 @@ class Conductor:
             for made, said in map(self._runs.known.__getitem__, prefix)
         ]
         steps = steps_of(self._workspace, self._engine, self._head, passed)
+        if not steps:  # what is known of it is of another tree: it is judged anew
+            self._runs.known.pop(prefix[0])
+            return True
         watching = watched(self._workspace, steps)
         if in_the_way := obstacle(self._workspace, steps, watching):
             for row in in_the_way.step.rows:

@@ -19,6 +19,7 @@ from worktrees.following import follow, followers
 from worktrees.git import GitError
 from worktrees.landing import Step as Move
 from worktrees.landing import land, verify_landing
+from worktrees.merge import Conflict
 from worktrees.notes import attach
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from memory.events import About
     from memory.records import TicketRow
-    from orchestrator.train.cars import Passed
+    from orchestrator.train.cars import Passed, Prediction
     from orchestrator.workspace import Workspace
     from worktrees.engine import MergeEngine
     from worktrees.following import Follower
@@ -58,15 +59,28 @@ class Obstacle:
 
 
 def steps_of(workspace: Workspace, engine: MergeEngine, head: str, prefix: Sequence[Passed]) -> list[Step]:
-    """Write the commits of a prefix, one for each candidate; nothing moves yet."""
+    """Write the commits of a prefix, one for each candidate; nothing moves yet. It ends where a tree would not be the judged one."""
     found, old = [], head
     for passed in prefix:
-        if engine.tree(old) != engine.tree(passed.prediction.before):
-            raise InconclusiveError(f"{old} is not the tree that the next change was judged on; nothing was landed")
+        if not _gives(engine, old, passed.prediction):
+            break
         new = landing_commit(workspace, engine, old, passed)
         found.append(Step(passed=passed, old=old, new=new))
         old = new
     return found
+
+
+def _gives(engine: MergeEngine, onto: str, prediction: Prediction) -> bool:
+    """Say whether the members, merged onto this head, are the tree that was judged.
+
+    Some that were judged with them may have landed by another run; the tree is the same then, or nothing is known.
+    """
+    for part in prediction.parts:
+        made = engine.merge(onto, part.car.changes.commit)
+        if isinstance(made, Conflict):
+            return False
+        onto = engine.commit(made.tree, parents=(onto, part.car.changes.commit), message="rehearsal\n", rehearsal=True)
+    return engine.tree(onto) == prediction.tree
 
 
 def watched(workspace: Workspace, steps: Sequence[Step]) -> list[Follower]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Literal
 
 from memory.claims import Claims
@@ -25,6 +26,8 @@ PAUSE_S = 0.2
 PATIENCE = 5
 """Failures one after another before tickets are told that the train does not go."""
 BACK_OFF_S = 0.5
+STEADY_S = 30.0
+"""A train that went for so long did go: what stops it then is another trouble."""
 
 
 class Station:
@@ -77,11 +80,12 @@ class Station:
     def _serve(self) -> None:
         failures = 0
         while not self._closed:
+            began = time.monotonic()
             found = tried(self._workspace.state, "train", self._led)
             if not isinstance(found, Trouble):
                 failures = 0
                 continue
-            failures += 1
+            failures = failures + 1 if time.monotonic() - began < STEADY_S else 1
             data = {"reason": f"the train stands still: {found.said}"}
             tried(self._workspace.state, "train", lambda: self._workspace.records.note("train.trouble", About(), data))  # noqa: B023 - called at once
             if failures >= PATIENCE:

@@ -26,7 +26,7 @@ def names(changes: Sequence[str]) -> str:
 def guilty(tally: Tally, ahead: Sequence[str]) -> str:
     """Say why it leaves: the head with nothing but this change on top fails."""
     behind = f" behind {names(ahead)}, which passed" if ahead else ""
-    again = ", and failed again when it was repeated" if tally.confirmed or tally.fails > 1 else ""
+    again = ", and failed again when it was repeated" if tally.fails > 1 else ""
     return f"it failed on the target's head{behind}, with no other change beside it{again}"
 
 

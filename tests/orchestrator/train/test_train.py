@@ -121,3 +121,15 @@ def test_what_fails_on_the_target_alone_stops_the_train_and_blames_nobody(yard: 
     assert [yard.workspace.records.ticket(name).state.value for name in tickets] == ["blocked", "blocked"]
     (stopped,) = yard.events("train.stopped")
     assert "base" in stopped["finding"]
+
+
+@pytest.mark.slow
+def test_reds_among_many_leave_alone_and_every_innocent_lands(demo: Demo) -> None:
+    yard = yard_with(demo, slots=6, batch=8, check=f"import time\ntime.sleep(0.4)\n{CHECK}")
+    before = yard.workspace.head()
+    reds = {3, 8, 13}
+    tickets = yard.queue(*({f"f{n}.txt": "bad\n" if n in reds else "good\n"} for n in range(18)))
+    fates = yard.run(*tickets, seconds=120)
+    assert [fates[name] for name in tickets] == ["again" if n in reds else "landed" for n in range(18)]
+    assert yard.events("train.trouble") == []
+    yard.assert_never_red(before)
