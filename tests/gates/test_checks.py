@@ -62,6 +62,16 @@ def test_one_that_is_red_on_the_base_as_well_still_blocks_and_says_so(make_case:
     assert len(verdict.receipts) == 1
 
 
+def test_a_base_that_is_known_to_be_clean_is_not_asked_again(make_case: MakeCase, judge: Judge) -> None:
+    policy = checks(GREP)
+    unknown = make_case(BASE, {"state": "bad\n"}, policy=policy)
+    judge.refused(GATE, unknown, "checks.c0")
+    judge.allowed(GATE, make_case({**BASE, "state": "bad\n"}, {"state": "good\n"}, policy=policy))
+    known = make_case(BASE, {"state": "worse\n"}, policy=policy)
+    judge.refused(GATE, known, "checks.c0")
+    assert [len(list(one.workshop.logs.glob("*-sh.log"))) for one in (unknown, known)] == [2, 1]
+
+
 def test_the_output_is_told(make_case: MakeCase, judge: Judge) -> None:
     case = make_case(BASE, {"a.py": "x = 2\n"}, policy=checks(["sh", "-c", "echo line 7 is bad; exit 3"]))
     verdict = judge.refused(GATE, case, "checks.c0")
