@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from memory.events import About
 from memory.trains import Trains
@@ -49,7 +49,7 @@ class Conductor:
         self._roster = Roster(workspace, self._trains, self._predictor, self._engine)
         self._showing = Showing(workspace, self._trains)
         self._publisher = Publisher(workspace)
-        self._record = _record(self._trains.record(self.target))
+        self._record = Record.from_json(self._trains.record(self.target) or {})
         self._head = ""
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Conductor:
         decision = decide(self._view())
         if self._record != decision.record:
             self._record = decision.record
-            self._trains.keep_record(self.target, asdict(decision.record))
+            self._trains.keep_record(self.target, decision.record.to_json())
         changed = self._carry_out(decision) or changed
         self._showing.show(self._head, self._roster.cars, self._told(decision), self._runs, slots=self._slots)
         return changed
@@ -212,11 +212,3 @@ class Conductor:
         self._head = made[-1].new if made else self._head
         self._publisher.share_reports()
         return True
-
-
-def _record(kept: dict[str, Any] | None) -> Record:
-    """Read what the train has learned; what an older version kept otherwise is learned anew."""
-    try:
-        return Record(**{**(kept or {}), "places": tuple((kept or {}).get("places", ()))})
-    except TypeError:
-        return Record()

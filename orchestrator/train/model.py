@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Record:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Record:
         """Take what `to_json` gave; what an older version did not know of begins anew."""
-        return cls(**{**data, "places": tuple(data.get("places", ()))})
+        known = {name: value for name, value in data.items() if name in {one.name for one in fields(cls)}}
+        return cls(**{**known, "places": tuple(data.get("places", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
