@@ -185,6 +185,7 @@ def eventually(true: Callable[[], bool], *, seconds: float = 10) -> bool:
     return true()
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_with_130_and_can_be_resumed(demo: Demo) -> None:
     before = demo.commit(**{"script.yaml": slow_script()})
     process = demo.start("feature", "two modules", "--json")

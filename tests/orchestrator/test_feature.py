@@ -51,6 +51,7 @@ def test_a_landing_names_its_ticket_and_its_report(demo: Demo) -> None:
         assert notes[1]["tree"] == demo.git("rev-parse", f"{row['landed']}^{{tree}}")
 
 
+@pytest.mark.long
 def test_every_first_parent_of_the_target_is_a_judged_tree(demo: Demo) -> None:
     demo.feature("two modules", exits=0)
     judged = {
@@ -126,6 +127,7 @@ def test_what_depends_on_a_rejected_ticket_is_blocked(demo: Demo) -> None:
     assert outcome["tickets"][1]["reason"] == "waits for T-0001, which was rejected"
 
 
+@pytest.mark.long
 def test_green_apart_and_broken_together_is_found_on_the_merge(demo: Demo) -> None:
     tickets = [
         ticket("a", new="src/a.py", accept="import a"),

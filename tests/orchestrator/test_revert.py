@@ -159,7 +159,7 @@ def test_a_target_that_moved_under_a_revert_ends_it_as_a_conflict_without_an_age
 TESTED = 'run = ["python", "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:hypothesispytest", "-p", "no:anyio"]'
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_added_tests_takes_its_tests_with_it(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(demo.home))
     yard = Yard.of(demo, QUIET.replace("run = []", TESTED) + CHECKED.format(batch=1), **{"check.py": CHECK})

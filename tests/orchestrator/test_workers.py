@@ -151,7 +151,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_attempt_and_another_goes_on(
     assert {number for (number,) in clones.rows("SELECT number FROM attempts")} == {1}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_alone_serves_what_was_left(demo: Demo) -> None:
     with demo.start("feature", "two modules") as asker:
         assert asker.stderr is not None

@@ -329,8 +329,8 @@ os.kill(pid, signal.SIGKILL)
 """
 
 
+@pytest.mark.long
 @pytest.mark.e2e
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the harness in /proc")
 def test_a_harness_that_dies_right_after_its_push_completes_the_landing(demo: Demo) -> None:
     hub, once = demo.home / "hub.git", demo.home / "once"
