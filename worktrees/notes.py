@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from worktrees.git import GitError
 from worktrees.objects import zone_of
 
 if TYPE_CHECKING:
@@ -12,9 +14,23 @@ if TYPE_CHECKING:
 
     from worktrees.git import Repository
 
+TRIES = 3
+
 
 def attach(repository: Repository, ref: str, notes: Mapping[str, str]) -> None:
-    """Put a text on each commit, in the place of one that is there; raise GitError, with the ref unmoved, where that fails."""
+    """Put a text on each commit, in the place of one that is there; raise GitError where that fails.
+
+    What was written is looked for: a person's garbage collection may take it in the moment before the ref holds it.
+    """
+    for _ in range(TRIES - 1):
+        with suppress(GitError):
+            _write(repository, ref, notes)
+            if (tip := repository.tip(ref)) and _whole(repository, tip):
+                return
+    _write(repository, ref, notes)
+
+
+def _write(repository: Repository, ref: str, notes: Mapping[str, str]) -> None:
     person, moment = repository.identity(), int(time.time())
     before = _sound(repository, ref)
     head = f"commit {ref}\ncommitter {person.name} <{person.email}> {moment} {zone_of(moment)}\n".encode()

@@ -88,7 +88,7 @@ KINDS: dict[str, Kind] = {
     "people": Kind(
         run=faults_spoils.people,
         says="a person commits, switches, rebases, deletes branches and collects garbage",
-        short=2,
+        short=0,
         full=100,
     ),
 }
