@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BASE: dict[str, str | bytes] = {"calc.py": "def two():\n    return 2\n", "test_a.py": "from calc import two\n\n\ndef test_two():\n    assert two() == 2\n"}  # fmt: skip
+# without plugins that the environment may have, and that every start of pytest would load: two seconds each time
 PYTEST = (
     "python",
     "-m",

@@ -52,12 +52,10 @@ class Way(Protocol):
 
 
 @dataclass(frozen=True)
-class Program:
-    """Starts a program without a shell: the message on its standard input, its output kept."""
+class _Hooked:
+    """What a hook of the configuration says of itself."""
 
     hook: Hook
-    root: Path
-    state: Path
 
     @property
     def identity(self) -> str:
@@ -70,6 +68,14 @@ class Program:
     @property
     def on(self) -> tuple[Moment, ...]:
         return self.hook.on
+
+
+@dataclass(frozen=True)
+class Program(_Hooked):
+    """Starts a program without a shell: the message on its standard input, its output kept."""
+
+    root: Path
+    state: Path
 
     def tell(self, message: dict[str, Any]) -> None:
         from worktrees.confinement import Confinement
@@ -93,22 +99,8 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(_Hooked):
     """Sends the message by POST as JSON, signed where the hook has a key."""
-
-    hook: Hook
-
-    @property
-    def identity(self) -> str:
-        return self.hook.identity
-
-    @property
-    def said(self) -> str:
-        return self.hook.said
-
-    @property
-    def on(self) -> tuple[Moment, ...]:
-        return self.hook.on
 
     def tell(self, message: dict[str, Any]) -> None:
         import asyncio

@@ -184,7 +184,7 @@ class Conductor:
             Passed(prediction=made, reports=said.reports, hashes=said.hashes)
             for made, said in map(self._runs.known.__getitem__, prefix)
         ]
-        steps = steps_of(self._workspace, self._engine, self._head, passed)
+        steps = steps_of(self._workspace, self._engine, self._predictor, self._head, passed)
         if not steps:  # what is known of it is of another tree: it is judged anew
             self._runs.known.pop(prefix[0])
             return True

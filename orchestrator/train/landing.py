@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.bench import drop_sessions
+from orchestrator.train.cars import Clash
 from orchestrator.train.methods import landing_commit
 from tickets.errors import EnvironmentFailure, InconclusiveError
 from tickets.states import State
@@ -19,7 +20,6 @@ from worktrees.following import follow, followers
 from worktrees.git import GitError
 from worktrees.landing import Step as Move
 from worktrees.landing import land, verify_landing
-from worktrees.merge import Conflict
 from worktrees.notes import attach
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from memory.events import About
     from memory.records import TicketRow
-    from orchestrator.train.cars import Passed, Prediction
+    from orchestrator.train.cars import Passed, Predictor
     from orchestrator.workspace import Workspace
     from worktrees.engine import MergeEngine
     from worktrees.following import Follower
@@ -58,29 +58,22 @@ class Obstacle:
     reason: str
 
 
-def steps_of(workspace: Workspace, engine: MergeEngine, head: str, prefix: Sequence[Passed]) -> list[Step]:
-    """Write the commits of a prefix, one for each candidate; nothing moves yet. It ends where a tree would not be the judged one."""
+def steps_of(
+    workspace: Workspace, engine: MergeEngine, predictor: Predictor, head: str, prefix: Sequence[Passed]
+) -> list[Step]:
+    """Write the commits of a prefix, one for each candidate; nothing moves yet. It ends where a tree would not be the judged one.
+
+    Some that were judged with them may have landed by another run; the tree is the same then, or nothing is known.
+    """
     found, old = [], head
     for passed in prefix:
-        if not _gives(engine, old, passed.prediction):
+        made = predictor.chain(old, [part.car for part in passed.prediction.parts])
+        if isinstance(made, Clash) or engine.tree(made) != passed.prediction.tree:
             break
         new = landing_commit(workspace, engine, old, passed)
         found.append(Step(passed=passed, old=old, new=new))
         old = new
     return found
-
-
-def _gives(engine: MergeEngine, onto: str, prediction: Prediction) -> bool:
-    """Say whether the members, merged onto this head, are the tree that was judged.
-
-    Some that were judged with them may have landed by another run; the tree is the same then, or nothing is known.
-    """
-    for part in prediction.parts:
-        made = engine.merge(onto, part.car.changes.commit)
-        if isinstance(made, Conflict):
-            return False
-        onto = engine.commit(made.tree, parents=(onto, part.car.changes.commit), message="rehearsal\n", rehearsal=True)
-    return engine.tree(onto) == prediction.tree
 
 
 def watched(workspace: Workspace, steps: Sequence[Step]) -> list[Follower]:

@@ -13,19 +13,7 @@ from gates.testing import suite
 if TYPE_CHECKING:
     from tests.gates.conftest import Judge, MakeCase
 
-FREE = (
-    "python",
-    "-m",
-    "pytest",
-    "-p",
-    "no:hypothesispytest",
-    "-p",
-    "no:schemathesis",
-    "-p",
-    "no:anyio",
-    "-p",
-    "no:timeout",
-)
+FREE = tuple(word for at, word in enumerate(PYTEST) if "no:xdist" not in PYTEST[at : at + 2])
 COMMANDS = {
     "stops at the first failure": (*PYTEST, "-x"),
     "selects by name": (*PYTEST, "-k", "two"),

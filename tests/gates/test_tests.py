@@ -5,28 +5,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gates.builtin.tests import GATE, NOTHING_COLLECTED
+from gates.cases.tests import PYTEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.gates.conftest import DictStore, Judge, MakeCase
 
-# plugins of this environment that every start of pytest would load: two seconds each time
-PYTEST = (
-    "python",
-    "-m",
-    "pytest",
-    "-p",
-    "no:hypothesispytest",
-    "-p",
-    "no:schemathesis",
-    "-p",
-    "no:anyio",
-    "-p",
-    "no:xdist",
-    "-p",
-    "no:timeout",
-)
 POLICY = {"tests": {"run": PYTEST, "timeout_s": 60}}
 TESTS = """\
 import pytest

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gates.builtin import acceptance, tamper, tests
+from gates.cases.tests import PYTEST
 from gates.example import Example, case_of, commit_all
 from gates.workshop import Workshop
 from worktrees.git import Repository
@@ -63,21 +64,6 @@ BASE: dict[str, str | bytes] = {
     "tests/golden/add.json": "[1, 2, 3]",
     "pyproject.toml": '[project]\nname = "calc"\n\n[tool.pytest.ini_options]\ntestpaths = ["tests"]\n',
 }
-PYTEST = [
-    "python",
-    "-m",
-    "pytest",
-    "-p",
-    "no:hypothesispytest",
-    "-p",
-    "no:schemathesis",
-    "-p",
-    "no:anyio",
-    "-p",
-    "no:xdist",
-    "-p",
-    "no:timeout",
-]
 POLICY = {"tests": {"run": PYTEST, "timeout_s": 60}}
 ACCEPTANCE = 'test "$(python -c "from src.calc import add; print([int(add(a, 7)) for a in range(5, 50)][-1])")" = 56'
 GATES = (tamper.GATE, tests.GATE, acceptance.GATE)
