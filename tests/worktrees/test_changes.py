@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from layers import mounted
 
 from demo_project import ROOT
 from worktrees import checkout as trees
-from worktrees import overlay
 from worktrees.changes import LANDS, Change, ChangeSet, between
 from worktrees.checkout import Checkout, archive_ref, discard, write_tree
 from worktrees.files import blob_id, walk
@@ -262,20 +262,11 @@ def layered(bench: Workbench, written: Checkout) -> Checkout:
     return made
 
 
-def inside(spec: Checkout, edit: Edit) -> int:
-    """Let a process of its own see the layer and edit there; its exit code."""
-    layer = spec.layer
-    assert layer is not None
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            overlay.enter([[str(layer.lower), str(layer.upper), str(layer.work), str(layer.at)]])
-            edit(spec.path)
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def edit_inside(spec: Checkout, edit: Edit) -> None:
+    """Edit the tree of a layer as its own processes see it."""
+    assert spec.layer is not None
+    with mounted(spec.layer) as tree:
+        edit(tree)
 
 
 @pytest.mark.usefixtures("layers")
@@ -286,7 +277,7 @@ def test_a_layer_gives_the_same_change_set_as_a_tree_that_is_written_out(
     act, expected = EDITS[edit]
     act(spec.path)
     made = layered(bench, spec)
-    assert inside(made, act) == 0
+    edit_inside(made, act)
     one, other = bench.capture(spec), bench.capture(made)
     assert kinds(other) == kinds(one) == expected
     assert other.tree == one.tree
@@ -306,7 +297,7 @@ def test_a_layer_above_what_an_attempt_left_is_measured_against_the_base(
     below = snapshot(bench.repository, left.tree, spec.path.parent)
     again = replace(again, snapshot=str(below))
     trees.make(bench.repository, again)
-    assert inside(again, both(put("a.txt", "one\ntwo\n"), put("d/y.txt", "z\n"))) == 0
+    edit_inside(again, both(put("a.txt", "one\ntwo\n"), put("d/y.txt", "z\n")))
     assert kinds(bench.capture(again)) == {"new.txt": "added", "d/x.txt": "deleted", "d/y.txt": "modified"}
 
 
@@ -316,7 +307,7 @@ def test_a_snapshot_is_written_once_and_stays_as_it_is(bench: Workbench, spec: C
     place = snapshot(bench.repository, tree, spec.path.parent)
     before = {found.path: found.stamp for found in walk(place)}
     made = layered(bench, spec)
-    assert inside(made, both(put("a.txt", "x"), drop("d"))) == 0
+    edit_inside(made, both(put("a.txt", "x"), drop("d")))
     assert snapshot(bench.repository, tree, spec.path.parent) == place
     assert {found.path: found.stamp for found in walk(place)} == before
 

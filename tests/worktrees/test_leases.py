@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from layers import mounted
 
-from worktrees import leases, overlay
+from worktrees import leases
 from worktrees.changes import quoted_path
 from worktrees.files import blob_id
 from worktrees.git import Repository
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.worktrees.conftest import Workbench
     from worktrees.leases import LeasedTree
 
+T = TypeVar("T")
 Content = dict[str, tuple[str, bytes]]
 NAMES = st.sampled_from(["a", "b", "c", "caf\udce9", 'q"\n'])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -79,23 +81,12 @@ def _object(kind: bytes, data: bytes) -> str:
     return hashlib.sha1(b"%s %d\0%s" % (kind, len(data), data), usedforsecurity=False).hexdigest()
 
 
-def inside(lease: LeasedTree, act: Callable[[Path], object]) -> str:
+def inside(lease: LeasedTree, act: Callable[[Path], T]) -> T:
     """What `act` says of the tree, as a process that has it before its eyes."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            if layer := lease.held.layer:
-                places = (layer.lower, layer.upper, layer.work, layer.at, *layer.between)
-                overlay.enter([[str(place) for place in places]])
-            os.write(writer, str(act(lease.folder)).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as said:
-        answer = said.read().decode()
-    os.waitpid(pid, 0)
-    return answer
+    if layer := lease.held.layer:
+        with mounted(layer) as tree:
+            return act(tree)
+    return act(lease.folder)
 
 
 def seen(lease: LeasedTree) -> str:
@@ -205,7 +196,7 @@ def test_what_was_brought_along_stays_through_a_cleaning_and_goes_with_the_lease
     inside(lease, mess([("put", "b"), ("drop", "a.txt")]))
     assert {"b"} <= {one.path for one in lease.held.written()} <= {"b", "a.txt"}
     assert lease.held.clean()
-    assert inside(lease, lambda folder: sorted(place.name for place in folder.iterdir())) == "['.env', 'a.txt']"
+    assert inside(lease, lambda folder: sorted(place.name for place in folder.iterdir())) == [".env", "a.txt"]
     lease.give_back()
     assert seen(pool.take(tree)) == tree
 
@@ -218,7 +209,7 @@ def test_a_tree_with_a_submodule_and_odd_modes_is_as_git_writes_it(pool: Pool, b
     for each in (base, tree, base, tree):
         lease = pool.take(each)
         lease.held.seal()
-        expected = "['run', 'sub']" if each == tree else "['a.txt']"
+        expected = ["run", "sub"] if each == tree else ["a.txt"]
         assert inside(lease, lambda folder: sorted(place.name for place in folder.iterdir())) == expected
         lease.give_back()
 
