@@ -46,6 +46,8 @@ def judge(
         receipts = tuple((receipt.command, receipt.exit) for result in results for receipt in result.verdict.receipts)
         asked = whole if whole and gate.judges == "tree" else case
         results.append(_ask(gate, replace(asked, known_receipts=receipts)))
+        if gate.judges == "tree" and results[-1].verdict.answer is Answer.FAIL:
+            case.workshop.failing()
     return tuple(results)
 
 

@@ -127,6 +127,10 @@ class Workshop:
     """What a tree needs besides its commit: copied files, linked folders, set-up commands."""
     cancelled: Cancellation = field(default_factory=Cancellation)
     """Set by `cancel`; its CancelledError is no verdict, and must not become one."""
+    failing: Callable[[], None] = lambda: None
+    """Gates call it when something failed, before they look closer: who waits for the answer may plan for it."""
+    judged_beside: Callable[[str], bool] = lambda _tree: False
+    """Says whether another workshop is at work on this tree: what is found there need not be found twice."""
     _leases: dict[str, Lease] = field(default_factory=dict)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -7,6 +7,7 @@ script in the tree denies it in [scope].deny.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 RED_BEFORE = "also fails on the base: not this ticket's doing"
 OLD = "also on the base: not this ticket's doing"
+LOOK_S = 0.05
 SHOWN = 100
 """Findings of one check that are listed one by one."""
 
@@ -110,9 +112,10 @@ def _ask(case: Case, check: Check) -> _Said:
         if not heard.told:
             case.store.put(_clean(case, check, case.change.commit), {"exit": 0})
         return _Said(check=check, ran=heard.ran)
+    if check.required:
+        case.workshop.failing()
     # the receipt of the base is not shown: receipts speak of the change; one that told nothing there tells nothing again
-    known = case.store.get(_clean(case, check, case.change.base))
-    before = _Heard() if known else _listen(case, check, case.change.base)
+    before = _Heard() if _known_clean(case, check) else _listen(case, check, case.change.base)
     return _Said(check=check, ran=heard.ran, found=tuple(_cut(check, _findings(case, check, heard, before))))
 
 
@@ -120,6 +123,15 @@ def _clean(case: Case, check: Check, commit: str) -> str:
     """Name what is kept of a check that ended well on a tree and had nothing to tell."""
     parts = (check.model_dump_json(), case.repository.tree(commit), case.workshop.environment_sha256)
     return f"checks:clean:{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}"
+
+
+def _known_clean(case: Case, check: Check) -> bool:
+    """Say whether the base is known to be clean; where it is being judged at this moment, that answer is waited for."""
+    base, kept = case.repository.tree(case.change.base), _clean(case, check, case.change.base)
+    while not (known := case.store.get(kept)) and case.workshop.judged_beside(base):
+        case.workshop.cancelled.check()
+        time.sleep(LOOK_S)
+    return bool(known)
 
 
 def _listen(case: Case, check: Check, commit: str) -> _Heard:

@@ -74,6 +74,8 @@ def _judge(case: Case, ran: Suite) -> Verdict:
     found = [*_odd(case, ran), *_removed(case, base, ran)]
     if not ran.results and not found:
         return inconclusive(NOTHING_COLLECTED, ran.receipt)
+    if any(result.state in {"failed", "error"} for result in ran.results):
+        case.workshop.failing()
     flaky, receipts = _run_again(case, ran)
     states = {**ran.states, **dict.fromkeys(flaky, "passed")}
     changed, unclear = _compared(case, ran, base, flaky)

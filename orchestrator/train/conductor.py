@@ -114,6 +114,7 @@ class Conductor:
             record=self._record,
             max_window=settings.window if settings.speculate else 1,
             max_batch=settings.batch,
+            failing=self._runs.failing,
         )
 
     # what was decided

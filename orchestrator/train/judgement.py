@@ -12,7 +12,7 @@ from orchestrator.judging import Asked, judged, keep, logs_of, workshop
 from orchestrator.train.model import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gates.workshop import Workshop
     from memory.records import Records
@@ -59,7 +59,13 @@ class Run:
     begun_at: str = field(default_factory=now)
     gate: str = ""
     """Which gate is at work."""
+    failing: bool = False
+    """Something failed, and is being looked at more closely: the answer will hardly be a pass."""
     cancelled: bool = False
+    ring: Callable[[], None] = lambda: None
+    """Called when there is something new to see."""
+    judged_beside: Callable[[str], bool] = lambda _tree: False
+    """Says whether another run is at work on a tree."""
     _place: Workshop | None = None
 
     def cancel(self) -> None:
@@ -73,6 +79,7 @@ class Run:
         logs = logs_of(workspace, first.attempt) / "integrated" / made.key[:8]
         with workshop(workspace, made.before, logs=logs) as place:
             self._place = place
+            place.failing, place.judged_beside = self._fails, self.judged_beside
             if self.cancelled:
                 place.cancel()
             reports = {part.car.id: self._asked(workspace, part, place) for part in made.parts}
@@ -94,6 +101,11 @@ class Run:
 
     def _at(self, gate: str) -> None:
         self.gate = gate
+
+    def _fails(self) -> None:
+        if not self.failing:
+            self.failing = True
+            self.ring()
 
 
 def _keep(workspace: Workspace, part: Part, report: dict[str, Any]) -> str:

@@ -22,6 +22,8 @@ FLAKE = 0.02
 """How often a good tree is taken to fail a run."""
 CLASH = 0.01
 """The risk of a change that already passed in another company."""
+UNHEARD = 0.3
+"""What is left of the suspicion against a run that has not failed, where one that stands on it has: most begin together."""
 PRIOR_FAILED, PRIOR = 1.0, 10.0
 """Before anything is known, one change of ten is taken to fail."""
 WEIGHT = 8.0
@@ -58,8 +60,14 @@ class Knowledge:
 
     @cached_property
     def red(self) -> list[frozenset[str]]:
-        """What cannot land as it is: it failed, or nobody can judge it."""
-        return [frozenset(each.changes) for each, tally in self.view.known.items() if is_red(tally)]
+        """What will hardly land as it is: it failed, or nobody can judge it."""
+        known = [frozenset(each.changes) for each, tally in self.view.known.items() if is_red(tally)]
+        return known + [frozenset(changes) for changes in self.failing]
+
+    @cached_property
+    def failing(self) -> frozenset[tuple[str, ...]]:
+        """Trees of which something failed, and nothing more is known."""
+        return frozenset(each.changes for each in self.view.failing) - self.tallies.keys()
 
     @cached_property
     def risk(self) -> dict[str, float]:
@@ -132,12 +140,24 @@ class Knowledge:
         return least if least <= len(rest) else 0
 
     def is_hopeless(self, run: Candidate) -> bool:
-        """Say whether nobody needs its answer: a change left, or all that it holds is known to fail."""
-        if not self.changes.keys() >= set(run.changes):
+        """Say whether nobody needs its answer: a change left, or all that it holds is known to fail.
+
+        What fails is let end where it may evict somebody, and on the head itself: what it is compared with is known there.
+        """
+        changes = set(run.changes)
+        if not self.changes.keys() >= changes or (run in self.view.failing and run.ahead and len(run.members) > 1):
             return True
-        return any(
-            is_settled(tally) and set(run.changes) > set(red) for red, tally in self.tallies.items() if is_red(tally)
-        )
+        settled = {red for red, tally in self.tallies.items() if is_red(tally) and is_settled(tally)}
+        return any(changes > set(red) for red in settled | self.failing)
+
+    def chance_under_way(self, candidate: Candidate, rest: Sequence[str], suspects: int) -> float:
+        """Say the same of a candidate whose run may be under way."""
+        chance = self.chance(rest, len(candidate.members), suspects)
+        changes = set(candidate.changes)
+        heard = candidate not in self.view.running or candidate in self.view.failing
+        if heard or not any(changes < set(each) for each in self.failing):
+            return chance
+        return 1 - UNHEARD * (1 - chance)
 
     def chance(self, rest: Sequence[str], size: int, suspects: int) -> float:
         """Say how likely the first of the rest are to pass, if one of the suspects is guilty."""
@@ -156,9 +176,9 @@ class Knowledge:
     def doubt(self, candidate: Candidate) -> float | None:
         """Say how likely a red candidate of one is to pass after all; None where this very tree was not judged."""
         tally = self.tallies.get(candidate.changes)
-        if tally is None or not is_red(tally):
+        if candidate.changes not in self.failing and (tally is None or not is_red(tally)):
             return None
-        if is_settled(tally):
+        if tally and is_settled(tally):
             return 0.0
         risk = self.risk[candidate.members[-1]]
         flaky = FLAKE * (1 - risk)

@@ -101,6 +101,8 @@ class View:
     """The most changes that stand in the train; the rest waits behind it."""
     max_batch: int = 8
     """The most changes that one run judges together."""
+    failing: frozenset[Candidate] = frozenset()
+    """Something failed in their runs, which have not ended, or were ended before they could say more: nobody's fault yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

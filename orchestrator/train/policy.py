@@ -124,7 +124,7 @@ def _changed(knowledge: Knowledge, wanted: Plan) -> tuple[frozenset[Candidate], 
     trees = {run.changes for run in view.running - cancel}
     named = {candidate.changes: candidate for candidate in reversed(wanted.wishes)}
     new = [candidate for tree, candidate in reversed(named.items()) if tree not in trees]
-    idle = _least(view.running - cancel - wishes)
+    idle = _least(view.running - cancel - wishes - view.failing)
     free = view.slots - len(view.running) + len(cancel)
     while len(new) > free and idle:
         cancel.add(idle.pop())

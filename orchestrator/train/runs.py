@@ -30,10 +30,17 @@ class Runs:
         self._fading: list[Future[Judgement]] = []
         """Cancelled ones that have not ended yet: they still take a place."""
         self.known: dict[Candidate, tuple[Prediction, Judgement]] = {}
+        self._doubted: set[Candidate] = set()
+        """Something failed in their runs, which were ended before they could say whose fault it is."""
 
     @property
     def running(self) -> Mapping[Candidate, Run]:
         return {candidate: run for candidate, (run, _) in self._under_way.items()}
+
+    @property
+    def failing(self) -> frozenset[Candidate]:
+        """Candidates of which something failed, but nobody has looked at it closely enough to blame anybody."""
+        return frozenset({candidate for candidate, run in self.running.items() if run.failing} | self._doubted)
 
     @property
     def fading(self) -> int:
@@ -46,11 +53,15 @@ class Runs:
         if kept and kept.verdict != "inconclusive":
             self.known[candidate] = (prediction, from_kept(kept, self._workspace.records))
             return True
-        run = Run(prediction=prediction)
+        run = Run(prediction=prediction, ring=self._ring, judged_beside=self._is_judged)
         future = self._pool.submit(run.judge, self._workspace)
         self._under_way[candidate] = (run, future)
         future.add_done_callback(lambda _: self._ring())
         return False
+
+    def _is_judged(self, tree: str) -> bool:
+        """Say whether a run on this tree is under way; asked by the threads of others."""
+        return any(run.prediction.tree == tree for run, _ in list(self._under_way.values()))
 
     def collect(self) -> bool:
         """Take in what has ended, and say whether anything had; a defect in a run is raised here."""
@@ -65,12 +76,15 @@ class Runs:
         if before := self.known.get(candidate):
             judgement = replace(judgement, unclear=before[1].tally.inconclusive)
         self.known[candidate] = (prediction, judgement)
+        self._doubted.discard(candidate)
         self._trains.keep_prediction(_kept(self._workspace.policy.project.target, prediction, judgement))
 
     def cancel(self, candidates: Iterable[Candidate]) -> None:
         for candidate in list(candidates):
             run, future = self._under_way.pop(candidate)
             run.cancel()
+            if run.failing:
+                self._doubted.add(candidate)
             if not future.cancel():
                 self._fading.append(future)
 
@@ -78,6 +92,7 @@ class Runs:
         """Call every candidate by its name on the new head; what did not stand on the landed ones is not known any more."""
         self.cancel([one for one in self._under_way if one.after(landed) is None])
         self._under_way = {_on(one, landed): run for one, run in self._under_way.items()}
+        self._doubted = {_on(one, landed) for one in self._doubted if one.after(landed)}
         kept = [(_on(one, landed), found) for one, found in self.known.items() if one.after(landed)]
         kept.sort(key=lambda one: one[1][1].verdict == "pass")  # two may be the same tree now: a pass outweighs
         self.known = {candidate: (_of(made, candidate), judgement) for candidate, (made, judgement) in kept}
@@ -85,6 +100,7 @@ class Runs:
     def forget(self) -> None:
         """Somebody else moved the target: what was predicted stands on a head that is gone."""
         self.cancel(self._under_way)
+        self._doubted.clear()
         self.known.clear()
 
     def close(self) -> None:

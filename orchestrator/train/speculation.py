@@ -93,10 +93,11 @@ def _step(knowledge: Knowledge, future: Future) -> Step:
     if suspects == 1:
         return _last_suspect(knowledge, future, rest)
     size = knowledge.running_behind(ahead, rest, suspects) or _cut(knowledge, rest, suspects)
-    chance = knowledge.chance(rest, size, suspects)
+    candidate = Candidate(ahead, rest[:size])
+    chance = knowledge.chance_under_way(candidate, rest, suspects)
     landed = _landed(replace(future, suspects=suspects), rest, size, chance=chance)
     red = Future(future.chance * (1 - chance), ahead, rest, size, future.likeliest and chance < EVEN)
-    return Step(Candidate(ahead, rest[:size]), (landed, red))
+    return Step(candidate, (landed, red))
 
 
 def _landed(future: Future, rest: tuple[str, ...], size: int, *, chance: float = 1.0) -> Future:

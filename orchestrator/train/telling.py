@@ -72,10 +72,11 @@ def _inside(knowledge: Knowledge, name: str, before: Sequence[str], candidate: C
 
 def _red(knowledge: Knowledge, name: str) -> str:
     """Say that a run with this change failed, and what is done about it."""
-    found = [changes for changes, tally in knowledge.tallies.items() if name in changes and is_red(tally)]
+    ended = [changes for changes, tally in knowledge.tallies.items() if name in changes and is_red(tally)]
+    found = ended + [changes for changes in knowledge.failing if name in changes]
     if not found:
         return ""
     shortest = min(found, key=len)
     if len(shortest) == 1:
-        return "; its run was not green and is repeated once more"
+        return "; its run was not green and is repeated once more" if shortest in ended else "; something failed in it"
     return f"; a run of {names(shortest)} was not green, and who is at fault is being looked for"

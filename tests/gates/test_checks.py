@@ -72,6 +72,35 @@ def test_a_base_that_is_known_to_be_clean_is_not_asked_again(make_case: MakeCase
     assert [len(list(one.workshop.logs.glob("*-sh.log"))) for one in (unknown, known)] == [2, 1]
 
 
+def test_a_base_that_is_being_judged_beside_is_waited_for(make_case: MakeCase, judge: Judge) -> None:
+    policy = checks(GREP)
+    case = make_case(BASE, {"state": "bad\n"}, policy=policy)
+    base = case.repository.tree(case.change.base)
+    asked: list[str] = []
+
+    def beside(tree: str) -> bool:
+        asked.append(tree)
+        if len(asked) == 2:  # the other one ends meanwhile, and says that all is well
+            judge.allowed(GATE, make_case({**BASE, "state": "worse\n"}, dict(BASE), policy=policy))
+        return True
+
+    case.workshop.judged_beside = beside
+    judge.refused(GATE, case, "checks.c0")
+    assert asked == [base, base]
+    assert len(list(case.workshop.logs.glob("*-sh.log"))) == 1
+
+
+def test_a_base_whose_judge_ends_without_an_answer_is_run(make_case: MakeCase, judge: Judge) -> None:
+    case = make_case(BASE, {"state": "bad\n"}, policy=checks(GREP))
+    answers = [True, True, False]
+    failing: list[str] = []
+    case.workshop.judged_beside = lambda _tree: answers.pop(0)
+    case.workshop.failing = lambda: failing.append("once it failed")
+    judge.refused(GATE, case, "checks.c0")
+    assert (answers, failing) == ([], ["once it failed"])
+    assert len(list(case.workshop.logs.glob("*-sh.log"))) == 2
+
+
 def test_the_output_is_told(make_case: MakeCase, judge: Judge) -> None:
     case = make_case(BASE, {"a.py": "x = 2\n"}, policy=checks(["sh", "-c", "echo line 7 is bad; exit 3"]))
     verdict = judge.refused(GATE, case, "checks.c0")

@@ -35,6 +35,8 @@ def mounted(layer: Layer) -> Iterator[Path]:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdin is not None
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"mounted\n", "the layer could not be mounted; the reason is on the error stream"
+        assert holder.stdout.readline() == b"mounted\n", (
+            "the layer could not be mounted; the reason is on the error stream"
+        )
         yield Path(f"/proc/{holder.pid}/root{layer.at}")
         holder.stdin.close()

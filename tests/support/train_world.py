@@ -30,6 +30,8 @@ class World:
     waiting: list[Change] = field(default_factory=list)
     known: dict[Candidate, Tally] = field(default_factory=dict)
     running: list[Candidate] = field(default_factory=list)
+    failing: set[Candidate] = field(default_factory=set)
+    """Something failed in their runs, which have not ended or were cancelled."""
     record: Record = field(default_factory=Record)
     landed: list[str] = field(default_factory=list)
     evicted: list[str] = field(default_factory=list)
@@ -54,6 +56,7 @@ class World:
             record=self.record,
             max_window=self.window,
             max_batch=self.batch,
+            failing=frozenset(self.failing),
         )
 
     # what happens to it
@@ -66,6 +69,7 @@ class World:
     def end(self, run: Candidate, *, flake: bool = False, unclear: bool = False) -> None:
         """Let a run end: with the truth, or as a flake, or without an answer."""
         self.running.remove(run)
+        self.failing.discard(run)
         before = self.known.get(run, Tally())
         failed = not unclear and (flake or self.fails(run.changes))
         passed = not unclear and not failed
@@ -76,6 +80,11 @@ class World:
             inconclusive=before.inconclusive + unclear,
             confirmed=before.confirmed or (failed and self.confirms),
         )
+        self.settle()
+
+    def begin_to_fail(self, run: Candidate) -> None:
+        """Let something fail in a run that goes on: it may be a flake."""
+        self.failing.add(run)
         self.settle()
 
     def finish(self, *, newest_first: bool = False) -> World:
@@ -154,6 +163,7 @@ class World:
         self.unjudged += decision.unjudged
         self.waiting = [change for change in self.waiting if change.id not in gone]
         self.known = {each: tally for each, tally in self.known.items() if gone.isdisjoint(each.changes)}
+        self.failing = {each for each in self.failing if gone.isdisjoint(each.changes)}
         assert all(gone.isdisjoint(run.changes) for run in self.running)
         self.running += decision.start
         self.runs += len(decision.start)
@@ -179,5 +189,6 @@ class World:
         self.landed += candidate.members
         self.waiting = [change for change in self.waiting if change.id not in candidate.members]
         self.running = [now for run in self.running if (now := run.after(candidate.members))]
+        self.failing = {now for run in self.failing if (now := run.after(candidate.members))}
         kept = [(now, tally) for each, tally in self.known.items() if (now := each.after(candidate.members))]
         self.known = dict(sorted(kept, key=lambda one: bool(one[1].passes)))

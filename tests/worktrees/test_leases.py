@@ -139,7 +139,7 @@ def test_a_lease_is_exact_before_and_after_anything(
 
 
 @pytest.mark.long
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees=st.lists(TREES, min_size=1, max_size=4), edits=EDITS)
 def test_many_leases_are_exact_before_and_after_anything(
     pool: Pool, trees: list[Content], edits: list[tuple[str, str]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from orchestrator.train.model import Candidate, Change, Record, Tally, View
 from orchestrator.train.policy import decide
@@ -73,6 +74,40 @@ def test_a_member_that_is_blamed_leaves_at_once_and_takes_nobody_along() -> None
     decision = decide(View(waiting=changes("abc"), known=known, running=frozenset({behind("abc", "d")}), slots=2))
     assert list(decision.evict) == ["b"]
     assert decision.cancel == {behind("abc", "d")}
+
+
+def test_what_stands_on_something_that_is_failing_ends_and_begins_without_it() -> None:
+    world = World(guilty={"b"}, slots=4, batch=1)
+    world.add(*changes("abcd"))
+    assert world.running == [on_head("a"), behind("a", "b"), behind("ab", "c"), behind("abc", "d")]
+    world.begin_to_fail(behind("a", "b"))
+    assert world.running == [on_head("a"), behind("a", "b"), behind("a", "c"), behind("ac", "d")]
+    assert "who is at fault is being looked for" in (world.last.reasons["b"] if world.last else "")
+    assert not world.evicted
+    world.end(on_head("a"))
+    assert (world.landed, world.evicted) == (["a"], [])
+    world.end(on_head("b"))
+    assert (world.evicted, world.running[:2]) == (["b"], [on_head("c"), behind("c", "d")])
+    assert world.finish().landed == ["a", "c", "d"]
+
+
+def test_a_batch_that_is_failing_on_the_head_is_let_end_and_one_behind_others_is_not() -> None:
+    world = World(guilty={"b"}, slots=1)
+    world.add(*changes("abcd"))
+    world.begin_to_fail(on_head("abcd"))
+    assert world.running == [on_head("abcd")]
+    behind_others = behind("ab", "cd")
+    view = View(waiting=changes("abcd"), known={}, running=frozenset({on_head("ab"), behind_others}), slots=4)
+    assert decide(replace(view, failing=frozenset({on_head("ab")}))).cancel == {behind_others}
+    assert decide(replace(view, failing=frozenset({behind_others}))).cancel == {behind_others}
+
+
+def test_what_begins_to_fail_and_passes_when_repeated_lands() -> None:
+    world = World(slots=2, batch=1, flaky=True)
+    world.add(*changes("ab"))
+    world.begin_to_fail(on_head("a"))
+    world.end(on_head("a"))
+    assert world.finish().landed == ["a", "b"]
 
 
 def test_a_failure_that_may_be_a_flake_is_run_once_more() -> None:

@@ -20,7 +20,7 @@ NAMES = "abcde"
 
 
 class Train(RuleBasedStateMachine):
-    """Changes come, runs end in any order, with flakes, without an answer, and slots come and go."""
+    """Changes come, runs fail and end in any order, with flakes, without an answer, and slots come and go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,6 +61,13 @@ class Train(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.running)
     @rule(data=st.data())
+    def begin_to_fail(self, data: st.DataObject) -> None:
+        run = data.draw(st.sampled_from(sorted(self.world.running, key=lambda run: run.changes)))
+        if self.world.flaky or self.world.fails(run.changes):
+            self.world.begin_to_fail(run)
+
+    @precondition(lambda self: self.world.running)
+    @rule(data=st.data())
     def end_without_an_answer(self, data: st.DataObject) -> None:
         self.world.end(
             data.draw(st.sampled_from(sorted(self.world.running, key=lambda run: run.changes))), unclear=True
@@ -95,7 +102,7 @@ def test_the_rules_hold_in_every_order_of_events() -> None:
 
 @pytest.mark.long
 def test_the_rules_hold_in_every_order_of_many_events() -> None:
-    play(1500, 50)
+    play(400, 50)
 
 
 # small trains, completely
