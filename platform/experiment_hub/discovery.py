@@ -12,6 +12,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from experiment_hub.errors import BrokenExtensionError, HubError, UnknownNameError
+from experiment_hub.output import progress
 from experiment_hub.strict import Hyperparameters
 
 ItemT = TypeVar("ItemT")
@@ -62,20 +63,33 @@ class _Naming:
 
 
 def discover(point: ExtensionPoint) -> dict[str, Extension[Any]]:
-    """All extensions by name, sorted; a broken one or a name used twice raises BrokenExtensionError."""
+    """All extensions by name, sorted; a broken module or a name used twice raises BrokenExtensionError.
+
+    What another distribution brings and is broken is left out with a warning: it must not stand in the way of the others.
+    """
     found: dict[str, Extension[Any]] = {}
-    for item, module in (*_modules(point), *_entry_points(point)):
-        with _Naming(point.kind, module):
-            _check(point, item, module)
-        if item.name in found:
-            raise BrokenExtensionError(
-                f"{point.kind} {item.name!r} is registered twice: by {found[item.name].module} and by {module}"
-            )
-        found[item.name] = Extension(item, module)
+    for item, module in _modules(point):
+        _add(point, found, item, module)
+    for entry in sorted(entry_points(group=point.group), key=lambda entry: entry.name):
+        try:
+            _add(point, found, _load(point, entry), entry.value)
+        except BrokenExtensionError as error:
+            progress(f"warning: {' '.join(str(error).split())}; it is left out")
     return dict(sorted(found.items()))
 
 
+def _add(point: ExtensionPoint, found: dict[str, Extension[Any]], item: Any, module: str) -> None:
+    with _Naming(point.kind, module):
+        _check(point, item, module)
+    if item.name in found:
+        raise BrokenExtensionError(
+            f"{point.kind} {item.name!r} is registered twice: by {found[item.name].module} and by {module}"
+        )
+    found[item.name] = Extension(item, module)
+
+
 def pick(point: ExtensionPoint, known: dict[str, Extension[Any]], name: str) -> Extension[Any]:
+    """Raises UnknownNameError; where an entry point of that name is broken, why it is is on stderr already."""
     if name not in known:
         raise UnknownNameError(point.kind, name, list(known))
     return known[name]
@@ -89,11 +103,6 @@ def _modules(point: ExtensionPoint) -> Iterator[tuple[Any, str]]:
             module = importlib.import_module(name)
         if hasattr(module, point.attribute):
             yield getattr(module, point.attribute), name
-
-
-def _entry_points(point: ExtensionPoint) -> Iterator[tuple[Any, str]]:
-    for entry in sorted(entry_points(group=point.group), key=lambda entry: entry.name):
-        yield _load(point, entry), entry.value
 
 
 def _load(point: ExtensionPoint, entry: EntryPoint) -> Any:
