@@ -66,8 +66,9 @@ class Knowledge:
 
     @cached_property
     def failing(self) -> frozenset[tuple[str, ...]]:
-        """Trees of which something failed, and nothing more is known."""
-        return frozenset(each.changes for each in self.view.failing) - self.tallies.keys()
+        """Trees of which something failed, and nothing more is known; all that they hold still waits."""
+        trees = {each.changes for each in self.view.failing}
+        return frozenset(tree for tree in trees - self.tallies.keys() if self.changes.keys() >= set(tree))
 
     @cached_property
     def risk(self) -> dict[str, float]:

@@ -163,7 +163,6 @@ class World:
         self.unjudged += decision.unjudged
         self.waiting = [change for change in self.waiting if change.id not in gone]
         self.known = {each: tally for each, tally in self.known.items() if gone.isdisjoint(each.changes)}
-        self.failing = {each for each in self.failing if gone.isdisjoint(each.changes)}
         assert all(gone.isdisjoint(run.changes) for run in self.running)
         self.running += decision.start
         self.runs += len(decision.start)
