@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -385,6 +385,5 @@ def waiting_for(tickets: Sequence[TicketRow]) -> dict[str, list[str]]:
 
 
 def as_json(row: FeatureRow | TicketRow | AttemptRow) -> dict[str, Any]:
-    if isinstance(row, TicketRow):
-        return {**asdict(row), "record": row.record.model_dump(mode="json")}
-    return asdict(row)
+    more = {"record": row.record.model_dump(mode="json")} if isinstance(row, TicketRow) else {}
+    return {**vars(row), **more}

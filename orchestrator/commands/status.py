@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from memory.records import FeatureRow, TicketRow, as_json, waiting_for
 from orchestrator.commands.output import say, table
 from orchestrator.money.books import of_day, of_feature, of_ticket
+from orchestrator.telling.cursors import troubles
 from orchestrator.workspace import Workspace
 from tickets.states import State
 
@@ -48,19 +49,14 @@ def status(repo: Path, wanted: Wanted, *, json: bool) -> int:
         from orchestrator.telling.watch import watch
 
         return watch(workspace, json=json)
-    text, data = _status(workspace, wanted)
-    say(data, lambda: text, as_json=json)
-    return 0
-
-
-def _status(workspace: Workspace, wanted: Wanted) -> tuple[str, Any]:
     if wanted.which and wanted.which.startswith("T-"):
         row = workspace.records.ticket(wanted.which)
-        return _ticket_text(workspace, row), _ticket_json(workspace, row)
+        say(_ticket_json(workspace, row), lambda: _ticket_text(workspace, row), as_json=json)
+        return 0
     chosen = _choose(workspace, wanted)
-    if not chosen.full:
-        return "no feature was asked for yet", {"features": []}
-    return _overview(workspace, chosen)
+    data = _overview_json(workspace, chosen) if json else None  # of a thousand tickets it takes longer than the text
+    say(data, lambda: _overview_text(workspace, chosen), as_json=json)
+    return 0
 
 
 def _choose(workspace: Workspace, wanted: Wanted) -> _Chosen:
@@ -77,22 +73,28 @@ def _choose(workspace: Workspace, wanted: Wanted) -> _Chosen:
     return _Chosen(left_out=number - len(ended), lines=lines, full=full)
 
 
-def _overview(workspace: Workspace, chosen: _Chosen) -> tuple[str, Any]:
+def _overview_text(workspace: Workspace, chosen: _Chosen) -> str:
+    if not chosen.full:
+        return "no feature was asked for yet"
     from orchestrator.telling.board import in_brief
-    from orchestrator.telling.cursors import troubles
 
-    told = troubles(workspace.state)
     today = of_day(workspace)
     lines = [_line(workspace, row) for row in chosen.lines]
     lines[:0] = [f"{chosen.left_out} more that ended (orchestrate status --all)"] if chosen.left_out else []
     parts = ["\n".join(lines)] if lines else []
     parts += [_feature_text(workspace, row) for row in chosen.full]
     parts += [train] if (train := in_brief(workspace)) else []
-    parts += [f"not told: {one['hook']}: {one['reason']} (since {one['at']})" for one in told]
+    parts += [f"not told: {one['hook']}: {one['reason']} (since {one['at']})" for one in troubles(workspace.state)]
     parts += [f"today (UTC): {today}"] if today.total.runs else []
+    return "\n\n".join(parts)
+
+
+def _overview_json(workspace: Workspace, chosen: _Chosen) -> dict[str, Any]:
+    if not chosen.full:
+        return {"features": []}
     features = [_feature_json(workspace, row) for row in sorted((*chosen.lines, *chosen.full), key=_number)]
-    data = {"features": features, "left_out": chosen.left_out, "day": today.to_json(), "hooks": told}
-    return "\n\n".join(parts), data
+    day = of_day(workspace).to_json()
+    return {"features": features, "left_out": chosen.left_out, "day": day, "hooks": troubles(workspace.state)}
 
 
 def _number(row: FeatureRow) -> int:
