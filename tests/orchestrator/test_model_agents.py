@@ -215,10 +215,8 @@ def test_a_quota_beyond_a_step_is_waited_for_where_a_person_sees_it_and_can_stop
 @pytest.mark.long
 def test_a_harness_killed_while_a_session_goes_on_ends_well_and_nothing_is_booked_twice(demo: Demo) -> None:
     wrong, right = (call("write_file", path="src/a.py", content=f"X = {number}\n") for number in (2, 1))
-    nap = f"300.{time.monotonic_ns()}"
-    script = one(demo, wrong, DONE, right, call("run", command=f"sleep {nap}"))
-    # what the killed attempt wrote is in no tree any more: a new session begins, which knows the findings from its brief
-    script["conversations"].insert(0, {"when": "## What was wrong with the attempt before", "steps": [right, DONE]})
+    nap = f"9.{time.monotonic_ns()}"
+    script = one(demo, wrong, DONE, right, call("run", command=f"sleep {nap}"), DONE)
     with served(demo, script) as server:
         process = demo.start("feature", "one module")
         while not asleep(nap):
@@ -226,15 +224,15 @@ def test_a_harness_killed_while_a_session_goes_on_ends_well_and_nothing_is_booke
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        assert asleep(nap)  # its keeper holds it, and the next harness takes it over
         done = demo.orchestrate("resume", "--json", exits=0)
     (landed,) = json.loads(done.stdout)["tickets"]
-    assert (landed["state"], landed["attempts"]) == ("landed", 3)
-    assert not asleep(nap)
-    assert [row["step"] for row in server.requests() if row.get("conversation") == 0] == [0, 1]
+    assert (landed["state"], landed["attempts"]) == ("landed", 2)
+    assert [row["step"] for row in server.requests() if row.get("conversation") == 0] == [0, 1, 2, 3, 4]
     booked = [event["data"] for event in demo.log() if event["kind"] == "spend.settled"]
     work = [data for data in booked if data["purpose"] == "work"]
-    assert [data["measured"] for data in work] == [True, False, True]
-    assert [data["used"]["tokens"] for data in work] == [2100, 1050, 2100]
+    assert [data["measured"] for data in work] == [True, True]
+    assert [data["used"]["tokens"] for data in work] == [2100, 3150]
     assert landed["spend_usd"] == pytest.approx(sum(data["used"]["usd"] for data in work))
 
 
