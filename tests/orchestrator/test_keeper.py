@@ -35,6 +35,7 @@ from tickets.plan import read_plan
 from tickets.spending import Limit
 from tickets.states import State
 from worktrees.checkout import STARTS, Checkout, make
+from worktrees.process import start_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -311,9 +312,11 @@ def test_what_a_keeper_could_not_book_any_more_is_booked_as_it_would_have(works:
     with works.workspace.database.transaction():  # it has to wait
         works.let_go()
         assert eventually(works.post.left)
-        works.keeper.kill()
+        keeper = works.keeper
+        keeper.kill()
         works.post.wait()
-    assert eventually(lambda: recover(works.workspace) == 1)  # a process that is being killed lets go of its lock first
+        assert eventually(lambda: start_time(keeper.pid) is None)  # a dying process lets go of its lock first
+    assert recover(works.workspace) == 1
     row = works.workspace.database.connection().execute("SELECT note FROM spending").fetchone()
     assert row["note"] == "its client named no usage: all that was reserved is booked"
     assert run_attempt(works.workspace, "T-0001") == "passed"
