@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RED_BEFORE = "also fails on the base: not this ticket's doing"
 OLD = "also on the base: not this ticket's doing"
 LOOK_S = 0.05
+"""Between two looks whether the base has been judged meanwhile."""
 SHOWN = 100
 """Findings of one check that are listed one by one."""
 

@@ -89,7 +89,7 @@ def _add(point: ExtensionPoint, found: dict[str, Extension[Any]], item: Any, mod
 
 
 def pick(point: ExtensionPoint, known: dict[str, Extension[Any]], name: str) -> Extension[Any]:
-    """Raises UnknownNameError; where an entry point of that name is broken, why it is is on stderr already."""
+    """Raises UnknownNameError; where an entry point of that name is broken, the reason is on stderr already."""
     if name not in known:
         raise UnknownNameError(point.kind, name, list(known))
     return known[name]

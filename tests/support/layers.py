@@ -33,10 +33,8 @@ def mounted(layer: Layer) -> Iterator[Path]:
     places = [str(place) for place in (layer.lower, layer.upper, layer.work, layer.at, *layer.between)]
     argv = [sys.executable, "-I", "-S", "-c", _HOLD, overlay.__file__, *places]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdin is not None
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"mounted\n", (
             "the layer could not be mounted; the reason is on the error stream"
         )
         yield Path(f"/proc/{holder.pid}/root{layer.at}")
-        holder.stdin.close()
